@@ -1,0 +1,39 @@
+"""What each layer of a flow costs: parameters and multiply-adds a sample."""
+
+import math
+
+from keras_flows.graph import is_functional, operations
+
+
+def cost_table(flow):
+    """A table of the encoder's layers and the prior, as text."""
+    rows = [("layer", "type", "output", "parameters", "multiply-adds")]
+    total = 0
+    for layer, outputs in operations(flow.encoder):
+        cost = multiply_adds(layer, outputs[0].shape)
+        total += cost
+        rows.append(_row(layer, " ".join(str(tuple(t.shape[1:])) for t in outputs), cost))
+    rows.append(_row(flow.prior, str(flow.prior.latent_shape), 0))
+    rows.append(_row(flow, "", total))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _row(layer, shape, cost):
+    parameters = layer.count_params() if hasattr(layer, "count_params") else 0
+    return layer.name, type(layer).__name__, shape, f"{parameters:,}", f"{cost:,}"
+
+
+def multiply_adds(layer, output_shape):
+    """Multiply-adds of a layer's matrix products for one sample, elementwise work left out."""
+    net = getattr(layer, "net", layer)
+    if is_functional(net):
+        return sum(multiply_adds(inner, outputs[0].shape) for inner, outputs in operations(net))
+    weights = getattr(layer, "trainable_variables", [])
+    matrices = sum(math.prod(w.shape) for w in weights if len(w.shape) > 1 and min(w.shape) > 1)
+    return matrices * math.prod(size or 1 for size in output_shape[1:-1])

@@ -1,0 +1,176 @@
+"""Inverting a functional model: the only file that reads Keras' private graph."""
+
+from collections import defaultdict, deque
+
+import keras
+
+from keras_flows.layers.flow_layer import FlowLayer
+
+
+def invert(model, name=None):
+    """The model of the other direction, over the same weights.
+
+    Known tensors start with the model's outputs. A flow layer whose outputs
+    and conditions are known runs inverted; an output that passes an input
+    through makes that input known; any other operation runs forward once its
+    inputs are known, so that a coupling network is evaluated again where its
+    input has become known.
+
+    Args:
+        model: functional or sequential model of flow layers and, on the way
+            to conditions, of any other operations. Nested models, shared
+            layers, several inputs and outputs are all right.
+        name: of the new model.
+
+    Returns a `keras.Model` from the outputs of `model`, followed by those of
+    its inputs that nothing but conditions depend on, to its remaining inputs.
+    Raises ValueError that names the layers and tensors that block.
+
+    >>> decoder = invert(keras.Model(x, z))
+    """
+    graph = _functional(model)
+    outputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in graph.outputs]
+    walk = _Walk(graph)
+    for tensor, given in zip(graph.outputs, outputs):
+        walk.learn(tensor, given)
+    data_inputs, condition_inputs = _roles(graph)
+    conditions = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in condition_inputs]
+    for tensor, given in zip(condition_inputs, conditions):
+        walk.learn(tensor, given)
+    walk.run()
+    if not walk.knows(data_inputs):
+        raise ValueError(walk.explain(model, data_inputs))
+    results = [walk.known[id(t)] for t in data_inputs]
+    inputs = outputs + conditions
+    return keras.Model(
+        inputs[0] if len(inputs) == 1 else inputs,
+        results[0] if len(results) == 1 else results,
+        name=name or f"{model.name}_inverse",
+    )
+
+
+class _Walk:
+    """Spreads knowledge of tensors over a graph until nothing moves."""
+
+    def __init__(self, graph):
+        self.nodes = _nodes(graph)
+        self.known, self.queue, self.inverses = {}, deque(), {}
+        self.touching = defaultdict(list)
+        for node in self.nodes:
+            for tensor in (*node.input_tensors, *node.output_tensors):
+                self.touching[id(tensor)].append(node)
+
+    def learn(self, tensor, value):
+        if id(tensor) not in self.known:
+            self.known[id(tensor)] = value
+            self.queue.extend(self.touching[id(tensor)])
+
+    def knows(self, tensors):
+        return all(id(t) in self.known for t in tensors)
+
+    def run(self):
+        while self.queue:
+            node = self.queue.popleft()
+            data, conditions = _parts(node)
+            for i, o in getattr(node.operation, "passthrough", {}).items():
+                if id(node.output_tensors[o]) in self.known:
+                    self.learn(data[i], self.known[id(node.output_tensors[o])])
+            if self.knows(node.input_tensors):
+                if not self.knows(node.output_tensors):
+                    self._forward(node)
+            elif _invertible(node.operation) and self.knows([*node.output_tensors, *conditions]):
+                self._backward(node, data, [*node.output_tensors, *conditions])
+
+    def _forward(self, node):
+        args, kwargs = node.arguments.fill_in(self.known)
+        for tensor, value in zip(node.output_tensors, _flat(node.operation(*args, **kwargs))):
+            self.learn(tensor, value)
+
+    def _backward(self, node, data, sources):
+        operation = node.operation
+        if id(operation) not in self.inverses:
+            flow = isinstance(operation, FlowLayer)
+            self.inverses[id(operation)] = operation.inverse() if flow else invert(operation)
+        values = [self.known[id(t)] for t in sources]
+        results = self.inverses[id(operation)](values if len(values) > 1 else values[0])
+        for tensor, value in zip(data, _flat(results)):
+            self.learn(tensor, value)
+
+    def explain(self, model, wanted):
+        lost = [f"'{t.name}' of shape {t.shape}" for t in wanted if id(t) not in self.known]
+        lines = []
+        for node in self.nodes:
+            data, conditions = _parts(node)
+            if self.knows(data) or not self.knows(node.output_tensors):
+                continue
+            op = node.operation
+            unknown = [f"'{t.name}'" for t in conditions if id(t) not in self.known]
+            why = f"needs {', '.join(unknown)} first" if unknown else "has no inverse"
+            lines.append(f"'{op.name}' ({type(op).__name__}) {why}")
+        blocked = "; ".join(lines) or "no output leads back to it"
+        return (
+            f"Cannot invert '{model.name}': input {', '.join(lost)} cannot be recovered "
+            f"from the outputs. Blocked at: {blocked}. Layers between inputs and outputs must be "
+            f"flow layers that lose nothing. Received: outputs "
+            f"{[tuple(t.shape) for t in _functional(model).outputs]}."
+        )
+
+
+def _functional(model):
+    if not is_functional(model):
+        raise ValueError(
+            "invert needs a functional model, keras.Model(inputs, outputs), or a built "
+            f"keras.Sequential. Received: {model!r}."
+        )
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def _invertible(operation):
+    """Flow layers, and nested models that contain one."""
+    if isinstance(operation, FlowLayer):
+        return True
+    return is_functional(operation) and any(_invertible(layer) for layer in operation.layers)
+
+
+def _parts(node):
+    """The tensors that a node transforms, and those that only condition it."""
+    tensors, operation = node.input_tensors, node.operation
+    if isinstance(operation, FlowLayer):
+        count = operation.conditions
+    elif _invertible(operation):
+        count = len(_roles(_functional(operation))[1])
+    else:
+        count = 0
+    return tensors[: len(tensors) - count], tensors[len(tensors) - count :]
+
+
+def _roles(graph):
+    """The model's inputs that its outputs are made of, and those that only condition the map."""
+    data = {id(t) for t in graph.outputs}
+    for node in _nodes(graph):
+        if any(id(t) in data for t in node.output_tensors):
+            data.update(id(t) for t in _parts(node)[0])
+    return (
+        [t for t in graph.inputs if id(t) in data],
+        [t for t in graph.inputs if id(t) not in data],
+    )
+
+
+def operations(model):
+    """The calls of a functional model in order, as pairs (operation, output tensors)."""
+    return [(node.operation, node.output_tensors) for node in _nodes(_functional(model))[::-1]]
+
+
+def is_functional(model):
+    """Whether `model` has a graph of calls: functional, or a built `keras.Sequential`."""
+    return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
+
+
+def _nodes(graph):
+    """The nodes from the outputs to the inputs, consumers before producers."""
+    by_depth = graph._nodes_by_depth
+    return [node for depth in sorted(by_depth) for node in by_depth[depth] if not node.is_input]
+
+
+def _flat(tensors):
+    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]

@@ -1,0 +1,34 @@
+"""Flow layers: each an ordinary Keras layer with `.inverse()` and a log-determinant."""
+
+from keras_flows.layers.coupling import AddCouple, Coupling
+from keras_flows.layers.dequantize import Dequantize, Logit, Quantize, UniformNoise
+from keras_flows.layers.flow_layer import FlowLayer, Inverse
+from keras_flows.layers.inv_conv import InvConv
+from keras_flows.layers.permute import Permute, Shuffle
+from keras_flows.layers.scale import Actnorm, CondActnorm, Scale
+from keras_flows.layers.split import Concat, ConcatVector, Split, SplitVector
+from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
+
+__all__ = [
+    "Actnorm",
+    "AddCouple",
+    "Concat",
+    "ConcatVector",
+    "CondActnorm",
+    "Coupling",
+    "Dequantize",
+    "FlowLayer",
+    "InvConv",
+    "Inverse",
+    "Logit",
+    "Permute",
+    "Quantize",
+    "Reshape",
+    "Scale",
+    "Shuffle",
+    "Split",
+    "SplitVector",
+    "Squeeze",
+    "UnSqueeze",
+    "UniformNoise",
+]

@@ -1,0 +1,179 @@
+"""From pixels to densities: noise, dequantization, logits."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_flows.layers.flow_layer import FlowLayer, Ledger, register
+
+
+def sample_size(x):
+    """Elements a sample, static where they are known."""
+    inner = x.shape[1:]
+    return ops.cast(ops.prod(ops.shape(x)[1:]), "float32") if None in inner else math.prod(inner)
+
+
+@register
+class UniformNoise(FlowLayer):
+    """Adds U(low, high) in training and nothing otherwise; log-det 0, inverse the identity.
+
+    The blog series' noise: `UniformNoise(-0.01, 0)` is its NICE's. It does
+    not know the data's bin width, so that no bits/dim follow from it; for
+    those use `Dequantize`.
+
+    Args:
+        low, high: ends of the interval, `low < high`, else ValueError.
+        seed: integer that fixes the stream of noise.
+
+    Shapes: any to the same.
+
+    >>> x = UniformNoise(-0.01, 0.0)(x, training=True)
+    """
+
+    def __init__(self, low=0.0, high=1.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not low < high:
+            raise ValueError(f"UniformNoise needs low < high. Received: low={low}, high={high}.")
+        self.low, self.high, self.seed = float(low), float(high), seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=None):
+        if training:
+            inputs = inputs + keras.random.uniform(
+                ops.shape(inputs), self.low, self.high, inputs.dtype, seed=self.seed_generator
+            )
+        return super().call(inputs)
+
+    def encode(self, x):
+        return x, None
+
+    def decode(self, z):
+        return z, None
+
+    def get_config(self):
+        return {**super().get_config(), "low": self.low, "high": self.high, "seed": self.seed}
+
+
+@register
+class Dequantize(FlowLayer):
+    """Integers to [0, 1): z = (x + u) / levels, log|det dz/dx| = -dims * log(levels).
+
+    u is uniform noise on [0, 1) in training and whenever a density is asked
+    for; otherwise it is 1/2, the middle of the bin. The noise spans exactly
+    one bin, and the log-det carries its width, so that -log_prob / (dims ln 2)
+    of a flow that starts here is an upper bound on the bits/dim of the
+    integers. The inverse is `Quantize`: it rounds down and clips.
+
+    Args:
+        levels: how many integers there are, 2 or more, else ValueError.
+        seed: integer that fixes the stream of noise.
+
+    Shapes: integers `(batch, ...)` to floats of the same shape; a log-det is
+    a scalar in nats. Paper: Theis et al. (1511.01844) section 3.1.
+
+    >>> z = Dequantize(256)(pixels)
+    """
+
+    def __init__(self, levels=256, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.levels, self.seed = check_levels(levels), seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=None):
+        x = ops.cast(inputs, self.compute_dtype)
+        if training or Ledger.active():
+            noise = keras.random.uniform(ops.shape(x), dtype=x.dtype, seed=self.seed_generator)
+            x = x + noise - 0.5
+        return super().call(x)
+
+    def encode(self, x):
+        x = ops.cast(x, self.compute_dtype)
+        z = (x + 0.5) / self.levels
+        # Noise just below a full bin rounds up to it: stay inside [0, 1).
+        return ops.minimum(z, 1 - 2**-24), -sample_size(z) * math.log(self.levels)
+
+    def decode(self, z):
+        x = ops.clip(ops.floor(z * self.levels), 0, self.levels - 1)
+        return ops.cast(x, integer_dtype(self.levels)), sample_size(z) * math.log(self.levels)
+
+    def _make_inverse(self):
+        return Quantize(self.levels, dtype=self.dtype_policy.name)
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels, "seed": self.seed}
+
+
+@register
+class Quantize(FlowLayer):
+    """[0, 1) to integers: x = clip(floor(z * levels)), the inverse of `Dequantize`.
+
+    Gives uint8 up to 256 levels and int32 above. Its log-det is the negative
+    of `Dequantize`'s, dims * log(levels) nats, so that the two cancel.
+
+    >>> pixels = Quantize(256)(z)
+    """
+
+    def __init__(self, levels=256, **kwargs):
+        super().__init__(**kwargs)
+        self.levels = check_levels(levels)
+
+    encode = Dequantize.decode
+    decode = Dequantize.encode
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, dtype=integer_dtype(self.levels))
+
+    def _make_inverse(self):
+        return Dequantize(self.levels, dtype=self.dtype_policy.name)
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}
+
+
+@register
+class Logit(FlowLayer):
+    """[0, 1] to the line: z = logit(alpha + (1 - 2 alpha) x).
+
+    log|det dz/dx| = sum(softplus(z) + softplus(-z) + log(1 - 2 alpha)), shape
+    `(batch,)`, in nats. Keeps a density from spending itself on the edges.
+
+    Args:
+        alpha: distance from 0 and 1 that inputs are drawn in by, in (0, 1/2),
+            else ValueError.
+
+    Shapes: any to the same. Paper: RealNVP (1605.08803) section 4.1.
+
+    >>> z = Logit(0.05)(x)
+    """
+
+    def __init__(self, alpha=0.05, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 < alpha < 0.5:
+            raise ValueError(f"alpha lies between 0 and 0.5. Received: alpha={alpha}.")
+        self.alpha = float(alpha)
+
+    def _log_det(self, z):
+        slope = math.log(1 - 2 * self.alpha)
+        return self.sum(ops.softplus(z) + ops.softplus(-z) + slope)
+
+    def encode(self, x):
+        s = self.alpha + (1 - 2 * self.alpha) * x
+        z = ops.log(s) - ops.log1p(-s)
+        return z, self._log_det(z)
+
+    def decode(self, z):
+        return (ops.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha), -self._log_det(z)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}
+
+
+def check_levels(levels):
+    if int(levels) != levels or levels < 2:
+        raise ValueError(f"levels is a whole number of 2 or more. Received: levels={levels}.")
+    return int(levels)
+
+
+def integer_dtype(levels):
+    return "uint8" if levels <= 256 else "int32"

@@ -1,0 +1,216 @@
+"""The contract of every flow layer, the ledger of log-determinants, and `Inverse`."""
+
+import contextlib
+import contextvars
+import math
+
+import keras
+from keras import ops
+
+PACKAGE = "keras_flows"
+register = keras.saving.register_keras_serializable(package=PACKAGE)
+
+_ledger = contextvars.ContextVar("keras_flows_ledger", default=None)
+_adapting = contextvars.ContextVar("keras_flows_adapting", default=False)
+
+
+class Ledger:
+    """Collects the log-determinants of the flow layers called inside it.
+
+    `with Ledger() as ledger: z = encoder(x)` leaves in `ledger.total()` the
+    log|det dz/dx| of the whole encoder, a scalar or of shape `(batch,)`.
+    """
+
+    def __init__(self):
+        self.entries = []
+
+    def __enter__(self):
+        self._token = _ledger.set(self)
+        return self
+
+    def __exit__(self, *_):
+        _ledger.reset(self._token)
+
+    def total(self):
+        return sum(self.entries, ops.zeros(()))
+
+    @staticmethod
+    def active():
+        """Whether a density is being computed."""
+        return _ledger.get() is not None
+
+
+@contextlib.contextmanager
+def adapting():
+    """Flow layers called eagerly inside initialise themselves from their input."""
+    token = _adapting.set(True)
+    try:
+        yield
+    finally:
+        _adapting.reset(token)
+
+
+@register
+class FlowLayer(keras.layers.Layer):
+    """Base of all invertible layers: z = f(x), with log|det dz/dx| a sample.
+
+    A subclass writes `encode` (data to latent) and `decode` (latent to data);
+    each returns its result and the log-determinant of its own direction, in
+    nats: a tensor of shape `(batch,)`, a scalar where every sample has the
+    same, or None where it is 0. Saving, inversion, `Flow` and plain
+    `keras.Model` use follow from these two. A layer that maps a list of
+    inputs may take conditions as its last inputs; `decode` then takes the
+    outputs followed by the same conditions.
+
+    Flow layers compute in the variable dtype of the global policy: under
+    `mixed_bfloat16` the networks run in bfloat16 and the flow in float32.
+
+    Example (a whole layer, with its inverse, densities and saving):
+
+    >>> @keras.saving.register_keras_serializable("my_flows")
+    ... class Sinh(keras_flows.layers.FlowLayer):
+    ...     def encode(self, x):
+    ...         return ops.arcsinh(x), -self.sum(0.5 * ops.log1p(x * x))
+    ...     def decode(self, z):
+    ...         return ops.sinh(z), self.sum(ops.log(ops.cosh(z)))
+    """
+
+    conditions = 0  # how many of the last inputs only condition the map
+    passthrough = {}  # {input position: output position} of one and the same tensor
+
+    def __init__(self, *, dtype=None, **kwargs):
+        super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
+
+    def encode(self, x):
+        """Data to latent: returns `(z, log|det dz/dx|)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `encode(x)`.")
+
+    def decode(self, z):
+        """Latent to data: returns `(x, log|det dx/dz|)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `decode(z)`.")
+
+    def call(self, inputs):
+        if _adapting.get():
+            self.adapt(inputs)
+        outputs, log_det = self.encode(inputs)
+        if log_det is not None:
+            self._record(ops.cast(log_det, self.variable_dtype))
+        return outputs
+
+    def _record(self, log_det):
+        ledger = _ledger.get()
+        if ledger is None:
+            self.add_loss(-ops.mean(log_det))
+        else:
+            ledger.entries.append(log_det)
+
+    def adapt(self, inputs):
+        """Data-dependent initialisation from one batch; most layers have none."""
+
+    @property
+    def needs_adapt(self):
+        """Whether a data-dependent initialisation is still to come."""
+        return False
+
+    def inverse(self):
+        """The layer of the other direction, over the same weights."""
+        twin = getattr(self, "_twin", None)
+        if twin is not None:
+            return twin()
+        twin = self._make_inverse()
+        # A closure, so that neither Keras nor torch takes the twin for a child.
+        object.__setattr__(twin, "_twin", lambda: self)
+        return twin
+
+    def _make_inverse(self):
+        return Inverse(self)
+
+    def compute_output_shape(self, input_shape):
+        if is_shape(input_shape):
+            return tuple(input_shape)
+        data = data_part(self, input_shape)
+        return data[0] if len(data) == 1 else data
+
+    @staticmethod
+    def sum(x):
+        """Sum over all axes but the batch: `(batch, ...)` to `(batch,)`."""
+        return ops.sum(x, axis=tuple(range(1, len(x.shape))))
+
+
+@register
+class Inverse(FlowLayer):
+    """The other direction of a flow layer: z = f^-1(x), sharing f's weights.
+
+    Usually made by `layer.inverse()`. Inputs are the outputs of `layer`
+    followed by its conditions. It holds the layer, so that a model made of
+    inverses alone can be saved and loaded.
+
+    Raises ValueError when it is called before a layer that changes shapes has
+    been built: its input shape cannot be told from its output shape.
+    """
+
+    def __init__(self, layer, **kwargs):
+        if not isinstance(layer, FlowLayer):
+            raise ValueError(f"Inverse needs a FlowLayer. Received: {layer!r}.")
+        kwargs.setdefault("dtype", layer.dtype_policy)
+        super().__init__(**kwargs)
+        self.layer = layer
+        self.conditions = layer.conditions
+        self.passthrough = {o: i for i, o in layer.passthrough.items()}
+
+    def build(self, input_shape):
+        if self.layer.built:
+            return
+        if self.layer.compute_output_shape(input_shape) != self.compute_output_shape(input_shape):
+            raise ValueError(
+                f"Cannot build the inverse of '{self.layer.name}' "
+                f"({type(self.layer).__name__}) before the layer itself, because it changes "
+                f"shapes: call or build the layer first. Received: input_shape={input_shape}."
+            )
+        self.layer.build(input_shape)
+
+    def encode(self, x):
+        return self.layer.decode(x)
+
+    def decode(self, z):
+        return self.layer.encode(z)
+
+    def inverse(self):
+        return self.layer
+
+    def get_config(self):
+        layer = keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": layer}
+
+    @classmethod
+    def from_config(cls, config):
+        layer = keras.saving.deserialize_keras_object(config.pop("layer"))
+        return cls(layer, **config)
+
+
+def is_shape(shape):
+    """Whether `shape` is one tensor's shape rather than a list of shapes."""
+    return all(size is None or isinstance(size, int) for size in shape)
+
+
+def data_part(layer, inputs):
+    """The inputs that the map transforms, without its conditions."""
+    return list(inputs)[: len(inputs) - layer.conditions]
+
+
+def positions(x):
+    """How many vectors a sample of a `(batch, ..., channels)` tensor holds."""
+    inner = x.shape[1:-1]
+    if None in inner:
+        return ops.cast(ops.prod(ops.shape(x)[1:-1]), x.dtype)
+    return math.prod(inner)
+
+
+def known_size(layer, shape, axis=-1):
+    """The static size of an axis, or a ValueError."""
+    if len(shape) < 2 or shape[axis] is None:
+        raise ValueError(
+            f"{type(layer).__name__} needs inputs of rank 2 or more whose axis {axis} is known. "
+            f"Received: shape={tuple(shape)}."
+        )
+    return shape[axis]

@@ -1,0 +1,72 @@
+"""Permutations of the last axis."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.layers.flow_layer import FlowLayer, known_size, register
+
+
+@register
+class Shuffle(FlowLayer):
+    """Permutes the last axis: z[..., i] = x[..., order[i]], log-det 0.
+
+    Args:
+        mode: "reverse" (NICE of the blog series) or "random".
+        idxs: an order of your own, a permutation of `range(channels)`.
+        seed: integer that fixes the random order.
+
+    A random or given order is a weight: it is saved with the model, also by
+    `save_weights`. Shapes: `(..., channels)` to the same. Raises ValueError
+    for an unknown mode and for `idxs` that are no permutation of the axis.
+    Paper: NICE (1410.8516) section 3.2; Glow (1807.03039) section 3.2 for images.
+
+    >>> z = Shuffle("random", seed=0)(x)
+    """
+
+    def __init__(self, mode="reverse", idxs=None, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if mode not in ("reverse", "random"):
+            raise ValueError(f"mode is 'reverse' or 'random'. Received: mode={mode!r}.")
+        if idxs is not None:
+            idxs = [int(i) for i in idxs]
+            if sorted(idxs) != list(range(len(idxs))):
+                raise ValueError(f"idxs must be a permutation of 0..n-1. Received: idxs={idxs}.")
+        self.mode, self.idxs, self.seed = mode, idxs, seed
+
+    def build(self, input_shape):
+        size = known_size(self, input_shape)
+        if self.idxs is not None and len(self.idxs) != size:
+            raise ValueError(
+                f"Shuffle has an order of {len(self.idxs)} positions for a last axis of {size}. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+        if self.idxs is None and self.mode == "reverse":
+            self.order = None
+            return
+        order = self.idxs or np.random.default_rng(self._draw_seed()).permutation(size)
+        self.order = self.add_weight(
+            name="order",
+            shape=(size,),
+            dtype="int32",
+            initializer=lambda shape, dtype: ops.convert_to_tensor(order, dtype),
+            trainable=False,
+        )
+
+    def _draw_seed(self):
+        # `make_default_seed` follows keras.utils.set_random_seed.
+        return keras.random.SeedGenerator(self.seed).get_config()["seed"]
+
+    def encode(self, x):
+        return (ops.flip(x, axis=-1) if self.order is None else ops.take(x, self.order, -1)), None
+
+    def decode(self, z):
+        if self.order is None:
+            return self.encode(z)
+        return ops.take(z, ops.argsort(self.order), axis=-1), None
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode, "idxs": self.idxs, "seed": self.seed}
+
+
+Permute = Shuffle

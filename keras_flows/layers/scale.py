@@ -1,0 +1,189 @@
+"""Elementwise affine layers along the last axis: Scale, Actnorm, CondActnorm."""
+
+import keras
+from keras import ops
+
+from keras_flows.layers.flow_layer import FlowLayer, known_size, positions, register
+
+
+class _DataInit(FlowLayer):
+    """What layers initialised from a first batch share: the batch's moments and the flag."""
+
+    def __init__(self, data_init, epsilon, **kwargs):
+        super().__init__(**kwargs)
+        self.data_init, self.epsilon = bool(data_init), float(epsilon)
+
+    def build(self, input_shape):
+        self.size = known_size(self, input_shape)
+        if self.data_init:
+            self.adapted = self.add_weight(
+                name="adapted", shape=(), dtype="int32", initializer="zeros", trainable=False
+            )
+
+    @property
+    def needs_adapt(self):
+        return self.data_init and not (self.built and bool(ops.convert_to_numpy(self.adapted)))
+
+    def adapt(self, inputs):
+        """Initialises from one batch of inputs, once: later calls change nothing."""
+        if not self.data_init:
+            return
+        if not self.built:
+            self.build(inputs.shape)
+        if not self.needs_adapt:
+            return
+        x = ops.cast(inputs, self.variable_dtype)
+        axes = tuple(range(len(x.shape) - 1))
+        mean, std = ops.mean(x, axis=axes), ops.std(x, axis=axes)
+        # A constant channel says nothing about its scale: leave it at 1.
+        std = ops.where(std > self.epsilon, std, ops.ones_like(std))
+        self._set_moments(mean, std)
+        self.adapted.assign(1)
+
+    def get_config(self):
+        return {**super().get_config(), "data_init": self.data_init, "epsilon": self.epsilon}
+
+
+@register
+class Scale(_DataInit):
+    """Learned scaling: z = exp(k) x, log|det dz/dx| = positions * sum(k).
+
+    Args:
+        initializer: of k, shape `(1, channels)`.
+        data_init: whether `adapt` sets k to the negative log standard
+            deviation of its first batch (channels with less than `epsilon`
+            keep 1). Where data has nearly constant dimensions this spares the
+            optimiser thousands of steps.
+
+    Shapes: `(..., channels)` to the same; one factor a channel. A log-det is
+    a scalar in nats. Paper: NICE (1410.8516) section 3.3.
+
+    >>> z = Scale()(x)
+    """
+
+    def __init__(self, initializer="glorot_normal", data_init=False, epsilon=1e-6, **kwargs):
+        super().__init__(data_init, epsilon, **kwargs)
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel", shape=(1, self.size), initializer=self.initializer
+        )
+
+    def _set_moments(self, mean, std):
+        self.kernel.assign(-ops.log(std)[None])
+
+    def encode(self, x):
+        return x * ops.exp(self.kernel), positions(x) * ops.sum(self.kernel)
+
+    def decode(self, z):
+        return z * ops.exp(-self.kernel), -positions(z) * ops.sum(self.kernel)
+
+    def get_config(self):
+        initializer = keras.initializers.serialize(self.initializer)
+        return {**super().get_config(), "initializer": initializer}
+
+
+@register
+class Actnorm(_DataInit):
+    """Activation normalisation: z = exp(k) x + b, log|det dz/dx| = positions * sum(k).
+
+    Args:
+        use_shift: whether there is a shift b.
+        data_init: whether `adapt` makes the first batch's channels of mean 0
+            (with `use_shift`) and standard deviation 1; channels with a
+            standard deviation below `epsilon` keep the scale 1. Without
+            `adapt`, or with `data_init=False`, the layer starts as the identity.
+
+    Shapes: `(..., channels)` to the same; a log-det is a scalar in nats.
+    Initialised once: the flag is saved. Paper: Glow (1807.03039) section 3.1.
+
+    >>> norm = Actnorm(); norm.adapt(first_batch); z = norm(x)
+    """
+
+    def __init__(self, use_shift=True, data_init=True, epsilon=1e-6, **kwargs):
+        super().__init__(data_init, epsilon, **kwargs)
+        self.use_shift = bool(use_shift)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.kernel = self.add_weight(name="kernel", shape=(self.size,), initializer="zeros")
+        self.bias = None
+        if self.use_shift:
+            self.bias = self.add_weight(name="bias", shape=(self.size,), initializer="zeros")
+
+    def _set_moments(self, mean, std):
+        self.kernel.assign(-ops.log(std))
+        if self.use_shift:
+            self.bias.assign(-mean / std)
+
+    def encode(self, x):
+        z = x * ops.exp(self.kernel)
+        return (z + self.bias if self.use_shift else z), positions(x) * ops.sum(self.kernel)
+
+    def decode(self, z):
+        z = z - self.bias if self.use_shift else z
+        return z * ops.exp(-self.kernel), -positions(z) * ops.sum(self.kernel)
+
+    def get_config(self):
+        return {**super().get_config(), "use_shift": self.use_shift}
+
+
+@register
+class CondActnorm(FlowLayer):
+    """Affine map given by a condition: z = exp(k(c)) x + b(c), log|det dz/dx| = sum(k(c)).
+
+    Takes [x, c]. k and b come from c by a 3x3 convolution for images and a
+    dense layer for vectors, both starting at zero, so that the layer starts
+    as the identity. It is the conditional prior of a split in the blog
+    series' Glow and of Glow (1807.03039) section 3.6.
+
+    Shapes: x `(batch, ..., channels)` and c of the same sides and any
+    channels, to x's shape; log-det `(batch,)` in nats. Raises ValueError for
+    other ranks than 2 and 4 or sides that differ.
+
+    >>> z = CondActnorm()([x, condition])
+    """
+
+    conditions = 1
+
+    def __init__(self, use_shift=True, **kwargs):
+        super().__init__(**kwargs)
+        self.use_shift = bool(use_shift)
+
+    def build(self, input_shape):
+        if len(input_shape) != 2 or any(len(s) not in (2, 4) for s in input_shape) or (
+            tuple(input_shape[0][1:-1]) != tuple(input_shape[1][1:-1])
+        ):
+            raise ValueError(
+                "CondActnorm takes [x, condition], two vectors or two images of the same sides. "
+                f"Received: shapes {input_shape}."
+            )
+        x, condition = input_shape
+        self.size = known_size(self, x)
+        outputs = self.size * (2 if self.use_shift else 1)
+        options = {"kernel_initializer": "zeros", "dtype": self.dtype_policy, "name": "net"}
+        self.net = (
+            keras.layers.Conv2D(outputs, 3, padding="same", **options)
+            if len(x) == 4
+            else keras.layers.Dense(outputs, **options)
+        )
+        self.net.build(condition)
+
+    def _params(self, condition):
+        params = self.net(condition)
+        return params[..., : self.size], params[..., self.size :] if self.use_shift else 0.0
+
+    def encode(self, x):
+        x, condition = x
+        k, b = self._params(condition)
+        return x * ops.exp(k) + b, self.sum(k)
+
+    def decode(self, z):
+        z, condition = z
+        k, b = self._params(condition)
+        return (z - b) * ops.exp(-k), -self.sum(k)
+
+    def get_config(self):
+        return {**super().get_config(), "use_shift": self.use_shift}

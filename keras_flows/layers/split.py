@@ -1,0 +1,180 @@
+"""Cutting the last axis in parts, and joining parts again."""
+
+from keras import ops
+
+from keras_flows.layers.flow_layer import FlowLayer, known_size, register
+
+
+def cut(layer, x, sizes):
+    """Contiguous parts of the last axis."""
+    if sum(sizes) != x.shape[-1]:
+        raise ValueError(
+            f"{type(layer).__name__} has parts of sizes {sizes}, {sum(sizes)} in all, "
+            f"for a last axis of {x.shape[-1]}. Received: shape={tuple(x.shape)}."
+        )
+    edges = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+    return [x[..., a:b] for a, b in zip(edges, edges[1:])]
+
+
+def interleave(even, odd):
+    """Even positions from `even`, odd ones from `odd`, along the last axis."""
+    extra = even.shape[-1] - odd.shape[-1]
+    if extra not in (0, 1):
+        raise ValueError(
+            "The even part must have as many positions as the odd one, or one more. "
+            f"Received: {tuple(even.shape)} and {tuple(odd.shape)}."
+        )
+    if extra:
+        odd = ops.concatenate([odd, even[..., :1]], axis=-1)
+    pairs = ops.stack([even, odd], axis=-1)
+    joined = ops.reshape(pairs, (-1, *ops.shape(even)[1:-1], 2 * even.shape[-1]))
+    return joined[..., :-1] if extra else joined
+
+
+@register
+class SplitVector(FlowLayer):
+    """Splits the last axis by parity: x -> [x[..., 0::2], x[..., 1::2]], log-det 0.
+
+    Shapes: `(..., d)` to `(..., ceil(d/2))` and `(..., floor(d/2))`.
+    Raises ValueError if d is below 2. Paper: NICE (1410.8516) section 5.1.
+
+    >>> even, odd = SplitVector()(x)
+    """
+
+    def build(self, input_shape):
+        if known_size(self, input_shape) < 2:
+            raise ValueError(
+                "SplitVector needs two positions or more on the last axis. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+
+    def encode(self, x):
+        return [x[..., 0::2], x[..., 1::2]], None
+
+    def decode(self, z):
+        return interleave(*z), None
+
+    def compute_output_shape(self, input_shape):
+        *lead, size = input_shape
+        return [(*lead, (size + 1) // 2), (*lead, size // 2)]
+
+    def _make_inverse(self):
+        return ConcatVector(dtype=self.dtype_policy.name)
+
+
+@register
+class ConcatVector(FlowLayer):
+    """Interleaves two parts along the last axis: the inverse of `SplitVector`, log-det 0.
+
+    Shapes: `(..., ceil(d/2))` and `(..., floor(d/2))` to `(..., d)`. Raises
+    ValueError if the parts are not of equal length or the first one longer by 1.
+
+    >>> x = ConcatVector()([even, odd])
+    """
+
+    encode = SplitVector.decode
+    decode = SplitVector.encode
+
+    def compute_output_shape(self, input_shape):
+        (*lead, even), (*_, odd) = input_shape
+        if even - odd not in (0, 1):
+            raise ValueError(
+                "ConcatVector needs parts of equal length, or the first longer by 1. "
+                f"Received: shapes {input_shape}."
+            )
+        return (*lead, even + odd)
+
+    def _make_inverse(self):
+        return SplitVector(dtype=self.dtype_policy.name)
+
+
+@register
+class Split(FlowLayer):
+    """Splits the last axis into contiguous parts, log-det 0.
+
+    Args:
+        pattern: sizes of the parts; None for two halves (the first one longer
+            by 1 if the axis is odd).
+
+    Shapes: `(..., d)` to a list of `(..., pattern[i])`. Raises ValueError if
+    the sizes do not add up to d. Paper: RealNVP (1605.08803) section 3.6.
+
+    >>> kept, out = Split()(x)
+    """
+
+    def __init__(self, pattern=None, **kwargs):
+        super().__init__(**kwargs)
+        if pattern is not None and (len(pattern) < 2 or min(pattern) < 1):
+            raise ValueError(f"pattern needs two positive sizes or more. Received: {pattern}.")
+        self.pattern = None if pattern is None else [int(p) for p in pattern]
+
+    def sizes(self, d):
+        sizes = self.pattern or [(d + 1) // 2, d // 2]
+        if sum(sizes) != d or min(sizes) < 1:
+            raise ValueError(
+                f"Split cannot cut a last axis of {d} into parts of {sizes}. "
+                f"Received: pattern={self.pattern}."
+            )
+        return sizes
+
+    def build(self, input_shape):
+        self.sizes(known_size(self, input_shape))
+
+    def encode(self, x):
+        return cut(self, x, self.sizes(x.shape[-1])), None
+
+    def decode(self, z):
+        return ops.concatenate(z, axis=-1), None
+
+    def compute_output_shape(self, input_shape):
+        return [(*input_shape[:-1], size) for size in self.sizes(input_shape[-1])]
+
+    def _make_inverse(self):
+        return Concat(self.pattern, dtype=self.dtype_policy.name)
+
+    def get_config(self):
+        return {**super().get_config(), "pattern": self.pattern}
+
+
+@register
+class Concat(FlowLayer):
+    """Joins parts along the last axis: the inverse of `Split`, log-det 0.
+
+    Args:
+        pattern: sizes of the parts, for an inverse before the layer is built;
+            otherwise they are learned from the inputs.
+
+    Shapes: a list of `(..., d_i)` to `(..., sum d_i)`.
+
+    >>> x = Concat()([kept, out])
+    """
+
+    def __init__(self, pattern=None, **kwargs):
+        super().__init__(**kwargs)
+        self.pattern = None if pattern is None else [int(p) for p in pattern]
+
+    def build(self, input_shape):
+        sizes = [known_size(self, shape) for shape in input_shape]
+        if self.pattern not in (None, sizes):
+            raise ValueError(f"Concat expects parts of {self.pattern}. Received: {input_shape}.")
+        self.pattern = sizes
+
+    def encode(self, x):
+        return ops.concatenate(x, axis=-1), None
+
+    def decode(self, z):
+        return cut(self, z, self.pattern or Split().sizes(z.shape[-1])), None
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[0][:-1], sum(shape[-1] for shape in input_shape))
+
+    def _make_inverse(self):
+        if self.pattern is None:
+            raise ValueError(
+                f"The inverse of '{self.name}' needs to know the sizes of the parts: call the "
+                "layer first, or give them. Received: pattern=None."
+            )
+        return Split(self.pattern, dtype=self.dtype_policy.name)
+
+    def get_config(self):
+        return {**super().get_config(), "pattern": self.pattern}

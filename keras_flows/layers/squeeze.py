@@ -1,0 +1,140 @@
+"""Moving pixels into channels, and reshaping."""
+
+import math
+
+from keras import ops
+
+from keras_flows.layers.flow_layer import FlowLayer, register
+
+
+class _Factor(FlowLayer):
+    def __init__(self, factor=2, **kwargs):
+        super().__init__(**kwargs)
+        if int(factor) != factor or factor < 2:
+            raise ValueError(f"factor is a whole number of 2 or more. Received: factor={factor}.")
+        self.factor = int(factor)
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+    def _check(self, shape, **divisors):
+        sizes = dict(zip(("batch", "height", "width", "channels"), shape))
+        bad = [n for n, by in divisors.items() if sizes.get(n) and sizes[n] % by]
+        if len(shape) != 4 or bad:
+            raise ValueError(
+                f"{type(self).__name__}(factor={self.factor}) needs (batch, height, width, "
+                f"channels) with {', '.join(f'{n} divisible by {by}' for n, by in divisors.items())}. "
+                f"Received: shape={tuple(shape)}."
+            )
+
+
+@register
+class Squeeze(_Factor):
+    """Moves blocks of factor x factor pixels into channels, log-det 0.
+
+    Channels come out in the order (factor_h, factor_w, channel). Shapes:
+    `(batch, h, w, c)` to `(batch, h/f, w/f, f*f*c)`. Raises ValueError if the
+    sides are not divisible by the factor. Paper: RealNVP (1605.08803) section 3.6.
+
+    >>> z = Squeeze(2)(images)
+    """
+
+    def build(self, input_shape):
+        self._check(input_shape, height=self.factor, width=self.factor)
+
+    def encode(self, x):
+        f, (_, h, w, c) = self.factor, ops.shape(x)
+        x = ops.reshape(x, (-1, h // f, f, w // f, f, c))
+        return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, h // f, w // f, f * f * c)), None
+
+    def decode(self, z):
+        f, (_, h, w, c) = self.factor, ops.shape(z)
+        c = c // (f * f)
+        z = ops.transpose(ops.reshape(z, (-1, h, w, f, f, c)), (0, 1, 3, 2, 4, 5))
+        return ops.reshape(z, (-1, h * f, w * f, c)), None
+
+    def compute_output_shape(self, input_shape):
+        f, (b, h, w, c) = self.factor, input_shape
+        return (b, h and h // f, w and w // f, c * f * f)
+
+    def _make_inverse(self):
+        return UnSqueeze(self.factor, dtype=self.dtype_policy.name)
+
+
+@register
+class UnSqueeze(_Factor):
+    """Moves channels back into blocks of pixels: the inverse of `Squeeze`, log-det 0.
+
+    Shapes: `(batch, h, w, c)` to `(batch, h*f, w*f, c/(f*f))`. Raises
+    ValueError if the channels are not divisible by f*f.
+
+    >>> images = UnSqueeze(2)(z)
+    """
+
+    encode = Squeeze.decode
+    decode = Squeeze.encode
+
+    def build(self, input_shape):
+        self._check(input_shape, channels=self.factor**2)
+
+    def compute_output_shape(self, input_shape):
+        f, (b, h, w, c) = self.factor, input_shape
+        return (b, h and h * f, w and w * f, c // (f * f))
+
+    def _make_inverse(self):
+        return Squeeze(self.factor, dtype=self.dtype_policy.name)
+
+
+@register
+class Reshape(FlowLayer):
+    """Gives each sample another shape, log-det 0.
+
+    Args:
+        target_shape: shape of a sample after the layer, without the batch.
+        source_shape: shape before it; learned when the layer is built, needed
+            only for an inverse before that.
+
+    Raises ValueError if the two hold different numbers of elements.
+
+    >>> z = Reshape((784,))(images)
+    """
+
+    def __init__(self, target_shape, source_shape=None, **kwargs):
+        super().__init__(**kwargs)
+        self.target_shape = tuple(int(s) for s in target_shape)
+        self.source_shape = None if source_shape is None else tuple(int(s) for s in source_shape)
+
+    def build(self, input_shape):
+        source = tuple(input_shape[1:])
+        if (
+            None in source
+            or math.prod(source) != math.prod(self.target_shape)
+            or self.source_shape not in (None, source)
+        ):
+            raise ValueError(
+                f"Reshape from {self.source_shape or 'any shape'} to {self.target_shape} needs a "
+                f"known shape of {math.prod(self.target_shape)} elements a sample. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+        self.source_shape = source
+
+    def encode(self, x):
+        return ops.reshape(x, (-1, *self.target_shape)), None
+
+    def decode(self, z):
+        return ops.reshape(z, (-1, *self.source_shape)), None
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self.target_shape)
+
+    def _make_inverse(self):
+        if self.source_shape is None:
+            raise ValueError(
+                f"The inverse of '{self.name}' needs to know the shape before it: call the layer "
+                "first, or give source_shape. Received: source_shape=None."
+            )
+        return Reshape(self.source_shape, self.target_shape, dtype=self.dtype_policy.name)
+
+    def get_config(self):
+        shapes = {"target_shape": self.target_shape, "source_shape": self.source_shape}
+        return {**super().get_config(), **shapes}
