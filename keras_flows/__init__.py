@@ -1,8 +1,18 @@
 """Normalizing flows as Keras 3 layers and models."""
 
-from keras_flows import layers, models, priors
+from keras_flows import callbacks, datasets, grids, layers, models, priors
 from keras_flows.flow import Flow
 from keras_flows.graph import invert
 
 __version__ = "0.1.0"
-__all__ = ["Flow", "__version__", "invert", "layers", "models", "priors"]
+__all__ = [
+    "Flow",
+    "__version__",
+    "callbacks",
+    "datasets",
+    "grids",
+    "invert",
+    "layers",
+    "models",
+    "priors",
+]

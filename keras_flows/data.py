@@ -1,8 +1,36 @@
-"""Reading the first batch of whatever `fit` takes."""
+"""Feeding `fit`: epochs that can be repeated, and the first batch of anything."""
 
 import types
 
 import keras
+import numpy as np
+
+
+class Shuffled(keras.utils.PyDataset):
+    """An array in batches, in an order that only `seed` and the epoch decide.
+
+    A run that is resumed at an epoch sees what the uninterrupted one saw.
+    Give `fit` the data set's `callback()`, which tells the epoch, and
+    `shuffle=False`, or Keras shuffles the batches once more.
+    """
+
+    def __init__(self, x, batch_size, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.x, self.batch_size, self.seed = x, batch_size, seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch):
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+
+    def callback(self):
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda e, logs: self.set_epoch(e))
+
+    def __len__(self):
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        return (self.x[rows],)
 
 
 def first_batch(data, batch_size=None):

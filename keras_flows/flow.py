@@ -201,11 +201,9 @@ class Flow(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            k: keras.saving.deserialize_keras_object(v, custom_objects) if isinstance(v, dict) else v
-            for k, v in config.items()
-        }
-        return cls(**parts)
+        load = keras.saving.deserialize_keras_object
+        parts = {k: load(v, custom_objects) for k, v in config.items() if isinstance(v, dict)}
+        return cls(**{**config, **parts})
 
 
 def _numpy(x):

@@ -12,9 +12,9 @@ def invert(model, name=None):
 
     Known tensors start with the model's outputs. A flow layer whose outputs
     and conditions are known runs inverted; an output that passes an input
-    through makes that input known; any other operation runs forward once its
-    inputs are known, so that a coupling network is evaluated again where its
-    input has become known.
+    through makes that input known, and the other way round; any other
+    operation runs forward once its inputs are known, so that a coupling network
+    is evaluated again where its input has become known.
 
     Args:
         model: functional or sequential model of flow layers and, on the way
@@ -73,8 +73,10 @@ class _Walk:
             node = self.queue.popleft()
             data, conditions = _parts(node)
             for i, o in getattr(node.operation, "passthrough", {}).items():
-                if id(node.output_tensors[o]) in self.known:
-                    self.learn(data[i], self.known[id(node.output_tensors[o])])
+                same = (data[i], node.output_tensors[o])
+                for tensor, twin in (same, same[::-1]):
+                    if id(twin) in self.known:
+                        self.learn(tensor, self.known[id(twin)])
             if self.knows(node.input_tensors):
                 if not self.knows(node.output_tensors):
                     self._forward(node)
@@ -101,10 +103,12 @@ class _Walk:
         lines = []
         for node in self.nodes:
             data, conditions = _parts(node)
-            if self.knows(data) or not self.knows(node.output_tensors):
+            reached = any(id(t) in self.known for t in node.output_tensors)
+            if self.knows(data) or not reached:
                 continue
             op = node.operation
-            unknown = [f"'{t.name}'" for t in conditions if id(t) not in self.known]
+            needed = [*node.output_tensors, *conditions]
+            unknown = [f"'{t.name}'" for t in needed if id(t) not in self.known]
             why = f"needs {', '.join(unknown)} first" if unknown else "has no inverse"
             lines.append(f"'{op.name}' ({type(op).__name__}) {why}")
         blocked = "; ".join(lines) or "no output leads back to it"

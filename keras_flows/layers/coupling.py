@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, known_size, register
+from keras_flows.layers.flow_layer import FlowLayer, check_list, known_size, register
 from keras_flows.layers.split import Split, SplitVector
 
 
@@ -23,7 +23,8 @@ class AddCouple(FlowLayer):
     passthrough = {0: 0}
 
     def build(self, input_shape):
-        if len(input_shape) != 3 or tuple(input_shape[1]) != tuple(input_shape[2]):
+        check_list(self, input_shape, 3)
+        if tuple(input_shape[1]) != tuple(input_shape[2]):
             raise ValueError(
                 "AddCouple takes [x1, x2, shift] with the shift in the shape of x2. "
                 f"Received: shapes {input_shape}."
@@ -65,7 +66,8 @@ class Coupling(FlowLayer):
         if not isinstance(net, keras.layers.Layer):
             raise ValueError(f"net is a Keras layer or model. Received: net={net!r}.")
         self.net, self.mode, self.split, self.flip = net, mode, split, bool(flip)
-        self._parts = {"interleaved": SplitVector, "halves": Split}[split](dtype=self.dtype_policy.name)
+        parts = {"interleaved": SplitVector, "halves": Split}[split]
+        self._parts = parts(dtype=self.dtype_policy.name)
 
     def build(self, input_shape):
         if known_size(self, input_shape) < 2:

@@ -89,12 +89,13 @@ class Dequantize(FlowLayer):
 
     def encode(self, x):
         x = ops.cast(x, self.compute_dtype)
-        z = (x + 0.5) / self.levels
         # Noise just below a full bin rounds up to it: stay inside [0, 1).
-        return ops.minimum(z, 1 - 2**-24), -sample_size(z) * math.log(self.levels)
+        z = ops.clip((x + 0.5) / self.levels, 0, 1 - 2**-24)
+        return z, -sample_size(z) * math.log(self.levels)
 
     def decode(self, z):
-        x = ops.clip(ops.floor(z * self.levels), 0, self.levels - 1)
+        # The cast rounds down; ops.floor would drop float64 to float32 on JAX and torch.
+        x = ops.clip(z * self.levels, 0, self.levels - 1)
         return ops.cast(x, integer_dtype(self.levels)), sample_size(z) * math.log(self.levels)
 
     def _make_inverse(self):

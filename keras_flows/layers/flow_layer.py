@@ -3,8 +3,10 @@
 import contextlib
 import contextvars
 import math
+import random
 
 import keras
+import numpy as np
 from keras import ops
 
 PACKAGE = "keras_flows"
@@ -159,8 +161,12 @@ class Inverse(FlowLayer):
         self.passthrough = {o: i for i, o in layer.passthrough.items()}
 
     def build(self, input_shape):
-        if self.layer.built:
-            return
+        if not self.layer.built:
+            self._build_layer(input_shape)
+        # The shapes that a built layer insists on hold for its inverse where it keeps shapes.
+        self.input_spec = self.layer.input_spec
+
+    def _build_layer(self, input_shape):
         if self.layer.compute_output_shape(input_shape) != self.compute_output_shape(input_shape):
             raise ValueError(
                 f"Cannot build the inverse of '{self.layer.name}' "
@@ -193,9 +199,28 @@ def is_shape(shape):
     return all(size is None or isinstance(size, int) for size in shape)
 
 
+def fixed_last_axis(size):
+    """For `input_spec`: a built layer then refuses another size instead of broadcasting it."""
+    return keras.InputSpec(min_ndim=2, axes={-1: size})
+
+
+def check_list(layer, shapes, count=None):
+    """Raises a ValueError unless `shapes` are those of a list of (`count`) tensors."""
+    if is_shape(shapes) or count not in (None, len(shapes)):
+        raise ValueError(
+            f"{type(layer).__name__} takes a list of {count or 'several'} tensors. "
+            f"Received: {'one tensor of shape' if is_shape(shapes) else 'shapes'} {shapes}."
+        )
+
+
 def data_part(layer, inputs):
     """The inputs that the map transforms, without its conditions."""
     return list(inputs)[: len(inputs) - layer.conditions]
+
+
+def numpy_generator(seed):
+    """NumPy's generator of `seed`; without one it follows `keras.utils.set_random_seed`."""
+    return np.random.default_rng(random.randrange(2**31) if seed is None else seed)
 
 
 def positions(x):

@@ -1,10 +1,16 @@
 """Invertible 1x1 convolution in PLU form."""
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, known_size, positions, register
+from keras_flows.layers.flow_layer import (
+    FlowLayer,
+    fixed_last_axis,
+    known_size,
+    numpy_generator,
+    positions,
+    register,
+)
 
 
 def plu(matrix):
@@ -44,8 +50,8 @@ class InvConv(FlowLayer):
 
     def build(self, input_shape):
         size = known_size(self, input_shape)
-        seed = keras.random.SeedGenerator(self.seed).get_config()["seed"]
-        rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
+        self.input_spec = fixed_last_axis(size)
+        rotation = np.linalg.qr(numpy_generator(self.seed).normal(size=(size, size)))[0]
         p, lower, u = plu(rotation)
         diagonal = np.diag(u)
         self.p = self._weight("p", p, trainable=False)

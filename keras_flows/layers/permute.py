@@ -1,10 +1,14 @@
 """Permutations of the last axis."""
 
-import keras
-import numpy as np
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, known_size, register
+from keras_flows.layers.flow_layer import (
+    FlowLayer,
+    fixed_last_axis,
+    known_size,
+    numpy_generator,
+    register,
+)
 
 
 @register
@@ -41,10 +45,11 @@ class Shuffle(FlowLayer):
                 f"Shuffle has an order of {len(self.idxs)} positions for a last axis of {size}. "
                 f"Received: input_shape={tuple(input_shape)}."
             )
+        self.input_spec = fixed_last_axis(size)
         if self.idxs is None and self.mode == "reverse":
             self.order = None
             return
-        order = self.idxs or np.random.default_rng(self._draw_seed()).permutation(size)
+        order = self.idxs or numpy_generator(self.seed).permutation(size)
         self.order = self.add_weight(
             name="order",
             shape=(size,),
@@ -52,10 +57,6 @@ class Shuffle(FlowLayer):
             initializer=lambda shape, dtype: ops.convert_to_tensor(order, dtype),
             trainable=False,
         )
-
-    def _draw_seed(self):
-        # `make_default_seed` follows keras.utils.set_random_seed.
-        return keras.random.SeedGenerator(self.seed).get_config()["seed"]
 
     def encode(self, x):
         return (ops.flip(x, axis=-1) if self.order is None else ops.take(x, self.order, -1)), None

@@ -3,7 +3,14 @@
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, known_size, positions, register
+from keras_flows.layers.flow_layer import (
+    FlowLayer,
+    check_list,
+    fixed_last_axis,
+    known_size,
+    positions,
+    register,
+)
 
 
 class _DataInit(FlowLayer):
@@ -15,6 +22,7 @@ class _DataInit(FlowLayer):
 
     def build(self, input_shape):
         self.size = known_size(self, input_shape)
+        self.input_spec = fixed_last_axis(self.size)
         if self.data_init:
             self.adapted = self.add_weight(
                 name="adapted", shape=(), dtype="int32", initializer="zeros", trainable=False
@@ -153,7 +161,8 @@ class CondActnorm(FlowLayer):
         self.use_shift = bool(use_shift)
 
     def build(self, input_shape):
-        if len(input_shape) != 2 or any(len(s) not in (2, 4) for s in input_shape) or (
+        check_list(self, input_shape, 2)
+        if any(len(s) not in (2, 4) for s in input_shape) or (
             tuple(input_shape[0][1:-1]) != tuple(input_shape[1][1:-1])
         ):
             raise ValueError(
@@ -162,6 +171,7 @@ class CondActnorm(FlowLayer):
             )
         x, condition = input_shape
         self.size = known_size(self, x)
+        self.input_spec = [fixed_last_axis(self.size), fixed_last_axis(known_size(self, condition))]
         outputs = self.size * (2 if self.use_shift else 1)
         options = {"kernel_initializer": "zeros", "dtype": self.dtype_policy, "name": "net"}
         self.net = (

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, known_size, register
+from keras_flows.layers.flow_layer import FlowLayer, check_list, known_size, register
 
 
 def cut(layer, x, sizes):
@@ -14,6 +14,16 @@ def cut(layer, x, sizes):
         )
     edges = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
     return [x[..., a:b] for a, b in zip(edges, edges[1:])]
+
+
+def check_joinable(layer, shapes, count=None):
+    """Raises a ValueError unless tensors of these shapes agree in all but the last axis."""
+    check_list(layer, shapes, count)
+    if len({(len(shape), *shape[1:-1]) for shape in shapes}) > 1:
+        raise ValueError(
+            f"{type(layer).__name__} joins parts that agree in all but the last axis. "
+            f"Received: shapes {shapes}."
+        )
 
 
 def interleave(even, odd):
@@ -74,6 +84,9 @@ class ConcatVector(FlowLayer):
 
     encode = SplitVector.decode
     decode = SplitVector.encode
+
+    def build(self, input_shape):
+        check_joinable(self, input_shape, 2)
 
     def compute_output_shape(self, input_shape):
         (*lead, even), (*_, odd) = input_shape
@@ -154,6 +167,7 @@ class Concat(FlowLayer):
         self.pattern = None if pattern is None else [int(p) for p in pattern]
 
     def build(self, input_shape):
+        check_joinable(self, input_shape)
         sizes = [known_size(self, shape) for shape in input_shape]
         if self.pattern not in (None, sizes):
             raise ValueError(f"Concat expects parts of {self.pattern}. Received: {input_shape}.")

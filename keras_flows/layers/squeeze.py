@@ -21,9 +21,10 @@ class _Factor(FlowLayer):
         sizes = dict(zip(("batch", "height", "width", "channels"), shape))
         bad = [n for n, by in divisors.items() if sizes.get(n) and sizes[n] % by]
         if len(shape) != 4 or bad:
+            needs = ", ".join(f"{n} divisible by {by}" for n, by in divisors.items())
             raise ValueError(
                 f"{type(self).__name__}(factor={self.factor}) needs (batch, height, width, "
-                f"channels) with {', '.join(f'{n} divisible by {by}' for n, by in divisors.items())}. "
+                f"channels) with {needs}. "
                 f"Received: shape={tuple(shape)}."
             )
 
@@ -43,11 +44,13 @@ class Squeeze(_Factor):
         self._check(input_shape, height=self.factor, width=self.factor)
 
     def encode(self, x):
+        self._check(x.shape, height=self.factor, width=self.factor)
         f, (_, h, w, c) = self.factor, ops.shape(x)
-        x = ops.reshape(x, (-1, h // f, f, w // f, f, c))
-        return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, h // f, w // f, f * f * c)), None
+        x = ops.transpose(ops.reshape(x, (-1, h // f, f, w // f, f, c)), (0, 1, 3, 2, 4, 5))
+        return ops.reshape(x, (-1, h // f, w // f, f * f * c)), None
 
     def decode(self, z):
+        self._check(z.shape, channels=self.factor**2)
         f, (_, h, w, c) = self.factor, ops.shape(z)
         c = c // (f * f)
         z = ops.transpose(ops.reshape(z, (-1, h, w, f, f, c)), (0, 1, 3, 2, 4, 5))
@@ -119,10 +122,18 @@ class Reshape(FlowLayer):
         self.source_shape = source
 
     def encode(self, x):
-        return ops.reshape(x, (-1, *self.target_shape)), None
+        return self._reshape(x, self.source_shape, self.target_shape), None
 
     def decode(self, z):
-        return ops.reshape(z, (-1, *self.source_shape)), None
+        return self._reshape(z, self.target_shape, self.source_shape), None
+
+    def _reshape(self, x, source, target):
+        given = tuple(x.shape[1:])
+        if source is not None and None not in given and given != source:
+            raise ValueError(
+                f"'{self.name}' reshapes {source} to {target}. Received: shape={tuple(x.shape)}."
+            )
+        return ops.reshape(x, (-1, *target))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.target_shape)

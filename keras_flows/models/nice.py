@@ -61,7 +61,7 @@ def NICE(
     h = UniformNoise(-0.01, 0.0, seed=seed)(x) if blog else Dequantize(256, seed=seed)(x)
     for i in range(couplings):
         h1, h2 = SplitVector()(Shuffle("reverse")(h))
-        net = coupling_net(dims - dims // 2, dims // 2, hidden, "relu" if blog else None, f"net_{i}")
+        net = coupling_net(dims, hidden, "relu" if blog else None, name=f"net_{i}")
         h = ConcatVector()(AddCouple()([h1, h2, net(h1)]))
     from_data = scale_init == "data"
     z = Scale("zeros" if from_data else scale_init, data_init=from_data)(h)
@@ -70,8 +70,8 @@ def NICE(
     return Flow(keras.Model(x, z, name="encoder"), prior, name=name)
 
 
-def coupling_net(inputs, outputs, hidden, activation, name):
-    """Dense ReLU layers of the given widths, then one of `outputs` units."""
+def coupling_net(dims, hidden, activation, name):
+    """From the even positions to the odd ones: ReLU layers, then one with `activation`."""
     layers = [keras.layers.Dense(width, activation="relu") for width in hidden]
-    layers.append(keras.layers.Dense(outputs, activation=activation))
-    return keras.Sequential([keras.Input((inputs,)), *layers], name=name)
+    layers.append(keras.layers.Dense(dims // 2, activation=activation))
+    return keras.Sequential([keras.Input((dims - dims // 2,)), *layers], name=name)

@@ -1,0 +1,1 @@
+"""One script a paper: `python -m reproductions.nice_mnist --help`."""

@@ -1,0 +1,177 @@
+"""Callbacks: grids, rollback on collapse, checkpoints, the soft Ctrl-C."""
+
+import os
+import signal
+
+import imageio.v3 as iio
+import keras
+import numpy as np
+import pytest
+
+from keras_flows.callbacks import Checkpoint, RollbackOnCollapse, SampleGrid, StopOnInterrupt
+from keras_flows.data import Shuffled
+from keras_flows.models import NICE
+
+
+def small_flow(rate=0.01, variant="blog"):
+    keras.utils.set_random_seed(3)
+    flow = NICE(dims=4, couplings=2, hidden=(8,), variant=variant, seed=1)
+    flow.compile(optimizer=keras.optimizers.Adam(rate))
+    return flow
+
+
+def data(n=64):
+    return np.random.default_rng(0).uniform(size=(n, 4)).astype("float32")
+
+
+class SpoilWeights(keras.callbacks.Callback):
+    """Multiplies the weights by `factor` after the given epochs."""
+
+    def __init__(self, epochs, factor):
+        super().__init__()
+        self.epochs, self.factor = epochs, factor
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch + 1 in self.epochs:
+            self.model.set_weights([self.factor * w for w in self.model.get_weights()])
+
+
+def rate_of(flow):
+    return float(keras.ops.convert_to_numpy(flow.optimizer.learning_rate))
+
+
+def test_sample_grid_writes_the_same_latents_every_epoch(tmp_path):
+    flow = small_flow(rate=0.0)
+    grid = SampleGrid(tmp_path / "e{epoch:02d}.png", 0.5, 3, 5, image_shape=(2, 2, 1))
+    flow.fit(data(), epochs=2, verbose=0, callbacks=[grid])
+    first, second = iio.imread(tmp_path / "e01.png"), iio.imread(tmp_path / "e02.png")
+    assert first.shape == (6, 10) and first.dtype == np.uint8
+    assert np.array_equal(first, second) and first.std() > 0
+
+
+@pytest.mark.parametrize("factor", [np.nan, 50.0])
+def test_rollback_restores_the_best_and_lowers_the_rate(factor, capsys):
+    flow, seen = small_flow(), []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: seen.append(logs["loss"]))
+    spoil, rollback = SpoilWeights([3], factor), RollbackOnCollapse(factor=0.1)
+    flow.fit(data(), epochs=6, batch_size=16, verbose=0, callbacks=[spoil, rollback, watch])
+    assert not seen[2] < seen[1] + abs(seen[1])
+    assert np.isfinite(seen[3:]).all() and seen[-1] <= seen[1]
+    assert rate_of(flow) == pytest.approx(0.001)
+    assert "Epoch 3" in capsys.readouterr().out and rollback.rollbacks == 1
+
+
+def test_rollback_restores_the_optimizer_too():
+    flow = small_flow()
+    flow.fit(
+        data(), epochs=2, verbose=0, callbacks=[SpoilWeights([2], np.nan), RollbackOnCollapse()]
+    )
+    assert all(np.isfinite(keras.ops.convert_to_numpy(v)).all() for v in flow.optimizer.variables)
+
+
+def test_rollback_before_any_good_epoch_goes_back_to_the_start():
+    flow = small_flow()
+    start = flow.get_weights()
+    flow.fit(
+        data(), epochs=1, verbose=0, callbacks=[SpoilWeights([1], np.nan), RollbackOnCollapse()]
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(start, flow.get_weights()))
+
+
+def test_rollback_gives_up_with_a_message(capsys):
+    flow = small_flow()
+    callbacks = [SpoilWeights(range(1, 99), np.nan), RollbackOnCollapse(max_rollbacks=2)]
+    history = flow.fit(data(), epochs=9, verbose=0, callbacks=callbacks)
+    assert len(history.epoch) == 3
+    assert "Giving up after 2 rollbacks" in capsys.readouterr().out
+    assert all(np.isfinite(w).all() for w in flow.get_weights())
+
+
+def test_rollback_leaves_a_schedule_alone(capsys):
+    flow = small_flow(keras.optimizers.schedules.CosineDecay(0.01, 100))
+    callbacks = [SpoilWeights([2], np.nan), RollbackOnCollapse()]
+    flow.fit(data(), epochs=3, verbose=0, callbacks=callbacks)
+    assert "left to its schedule" in capsys.readouterr().out
+
+
+def test_rollback_ignores_ordinary_ups_and_downs():
+    rollback = RollbackOnCollapse(jump=0.5)
+    rollback.first, rollback.best = 100.0, -10.0
+    assert not rollback._collapsed(40.0) and rollback._collapsed(46.0)
+
+
+@pytest.mark.parametrize("bad", [{"jump": 0}, {"factor": 2.0}, {"max_rollbacks": 0}])
+def test_rollback_refuses_bad_settings(bad):
+    with pytest.raises(ValueError, match="Received"):
+        RollbackOnCollapse(**bad)
+
+
+def run(folder, epochs, stop_after=None, settings=None, resume=False):
+    """A run of `epochs`, or its first part; the losses of all epochs so far."""
+    checkpoint = Checkpoint(folder, monitor="loss", settings=settings)
+    flow, done = checkpoint.restore() if resume else (None, 0)
+    flow = flow or small_flow()
+    shuffled = Shuffled(data(), 16, seed=5)
+    flow.fit(
+        shuffled,
+        shuffle=False,
+        epochs=stop_after or epochs,
+        initial_epoch=done,
+        verbose=0,
+        callbacks=[shuffled.callback(), checkpoint],
+    )
+    return checkpoint, flow
+
+
+def losses(checkpoint):
+    return [row["loss"] for row in checkpoint.history]
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
+    whole, flow = run(tmp_path / "whole", 5)
+    run(tmp_path / "parts", 5, stop_after=2)
+    parts, again = run(tmp_path / "parts", 5, resume=True)
+    assert losses(parts) == pytest.approx(losses(whole), rel=1e-6)
+    for a, b in zip(flow.get_weights(), again.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_checkpoint_leaves_only_the_last_state_and_the_best(tmp_path):
+    checkpoint, flow = run(tmp_path, 3)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["best.keras", "last_00003.keras", "state.json"]
+    best = keras.models.load_model(tmp_path / "best.keras")
+    assert not best.compiled
+    assert checkpoint.best == min(losses(checkpoint))
+
+
+def test_checkpoint_refuses_other_settings(tmp_path):
+    run(tmp_path, 1, settings={"seed": 1})
+    with pytest.raises(ValueError, match="seed"):
+        Checkpoint(tmp_path, settings={"seed": 2}).restore()
+
+
+def test_shuffled_gives_each_sample_once_an_epoch_in_an_order_of_its_own():
+    shuffled, epochs = Shuffled(np.arange(10), 4, seed=0), []
+    for epoch in (0, 1, 0):
+        shuffled.set_epoch(epoch)
+        epochs.append(np.concatenate([shuffled[i][0] for i in range(len(shuffled))]).tolist())
+    assert sorted(epochs[0]) == list(range(10)) == sorted(epochs[1])
+    assert epochs[0] == epochs[2] != epochs[1]
+
+
+def test_ctrl_c_stops_after_the_step_and_is_put_back():
+    flow, before = small_flow(), signal.getsignal(signal.SIGINT)
+    steps = []
+
+    def press(batch, logs):
+        steps.append(batch)
+        if len(steps) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stop = StopOnInterrupt()
+    presses = keras.callbacks.LambdaCallback(on_train_batch_end=press)
+    flow.fit(data(), epochs=5, batch_size=8, verbose=0, callbacks=[presses, stop])
+    assert stop.interrupted and len(steps) in (3, 4)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert np.isfinite(flow.sample(2)).all()
