@@ -1,0 +1,1 @@
+"""Speed of keras_flows against the floor of each backend and against other libraries."""

@@ -1,0 +1,71 @@
+"""What is measured: model name -> sizes and contenders.
+
+A further model is one more entry here, and its builders in modules beside this one.
+"""
+
+from dataclasses import dataclass, field
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One line of the table.
+
+    `build` is "module:function" in this package. With a Keras `backend` the
+    function returns a `keras.Model` for `fit`; without one it returns a torch
+    module and its loss. `adam` holds options for `torch.optim.Adam`. `floor` is the
+    contender whose time is the least possible here; a peer is another
+    library. Only the `default` ones run unless they are named.
+    """
+
+    build: str
+    needs: tuple
+    backend: str | None = None
+    floor: str | None = None
+    peer: bool = False
+    adam: dict = field(default_factory=dict)
+    default: bool = True
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Sizes given to every builder, the shape of one sample, and the contenders."""
+
+    title: str
+    sizes: dict
+    sample_shape: tuple
+    contenders: dict
+
+
+def of_keras(module):
+    """A floor and the flow for each backend, from `module`'s `floor` and `flow`."""
+    entries = {}
+    for backend in BACKENDS:
+        floor, needs = f"floor-{backend}", ("keras", backend)
+        entries[floor] = Contender(f"{module}:floor", needs, backend)
+        entries[f"keras_flows-{backend}"] = Contender(f"{module}:flow", needs, backend, floor)
+    return entries
+
+
+def of_peer(name, module):
+    """Another library with `torch.optim.Adam` as it comes, and with its fused form on request."""
+    build, needs = f"{module}:build", ("torch", name)
+    return {
+        name: Contender(build, needs, peer=True),
+        f"{name}-fused": Contender(build, needs, peer=True, adam={"fused": True}, default=False),
+    }
+
+
+BENCHMARKS = {
+    "nice": Benchmark(
+        title="NICE: 784 dimensions, 4 additive couplings of 5 x Dense(1000) + Dense(392), ReLU",
+        sizes={"dims": 784, "couplings": 4, "hidden": (1000,) * 5},
+        sample_shape=(784,),
+        contenders={
+            **of_keras("nice_keras"),
+            **of_peer("normflows", "nice_normflows"),
+            **of_peer("nflows", "nice_nflows"),
+        },
+    ),
+}

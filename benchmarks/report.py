@@ -1,0 +1,127 @@
+"""Ratios, the markdown table, and a description of the machine."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from pathlib import Path
+from statistics import median
+
+PACKAGES = (
+    "keras-flows", "keras", "tensorflow", "jax", "jaxlib", "torch", "normflows", "nflows", "numpy"
+)  # fmt: skip
+
+HEADER = (
+    "contender", "images/s (min..max)", "speed / floor", "step time / floor",
+    "speed / best peer", "first step, s", "loss, first -> last step", "parameters",
+)  # fmt: skip
+
+
+def summarise(benchmark, runs):
+    """Figures of each contender; ratios are medians of the ratios within a round.
+
+    `runs` maps contender -> {round: result}. The best peer is the one with
+    the highest median.
+    """
+    speed = {
+        name: {r: result["images_per_s"] for r, result in rounds.items()}
+        for name, rounds in runs.items()
+    }
+    peers = [name for name in speed if benchmark.contenders[name].peer]
+    best = max(peers, key=lambda name: median(speed[name].values()), default=None)
+    summary = {}
+    for name, rounds in runs.items():
+        floor = speed.get(benchmark.contenders[name].floor, {})
+        own, values = speed[name], sorted(speed[name].values())
+        summary[name] = {
+            "images_per_s": median(values),
+            "min": values[0],
+            "max": values[-1],
+            "speed_over_floor": _ratio(own, floor),
+            "step_time_over_floor": _ratio(floor, own),
+            "speed_over_best_peer": _ratio(own, speed.get(best, {})),
+            "first_step_s": median(result["first_step_s"] for result in rounds.values()),
+            **{key: rounds[min(rounds)][key] for key in ("first_loss", "last_loss", "parameters")},
+        }
+    return best, summary
+
+
+def _ratio(a, b):
+    ratios = [a[r] / b[r] for r in a if r in b]
+    return median(ratios) if ratios else None
+
+
+def markdown(title, report):
+    """The report as markdown: what was run, on what, and the table."""
+    machine, options = report["machine"], report["options"]
+    lines = [
+        f"# Training speed, {title}",
+        "",
+        f"`{report['command']}`, {report['date']}: batch {options['batch']}, {options['steps']} "
+        f"steps after {options['warmup']} of warm-up, rounds: {options['rounds']}, "
+        f"{options['data']} data.",
+        "",
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['cpu']}, "
+        f"{machine['system']}, load {machine['load_at_start']} at the start. "
+        + ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+        + ".",
+        "",
+        *(f"|{'|'.join(row)}|" for row in (HEADER, ("-",) * len(HEADER), *_rows(report))),
+        "",
+        "Medians over the rounds; ratios are medians of the ratios within a round. "
+        "A floor is the coupling networks alone on the same backend, trained by the same "
+        f"`fit`; its loss is another one. Best peer: {report['best_peer'] or 'none ran'}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(report):
+    for name, s in report["summary"].items():
+        yield (
+            name,
+            f"{s['images_per_s']:.0f} ({s['min']:.0f}..{s['max']:.0f})",
+            *(
+                "" if s[key] is None else f"{s[key]:.3f}"
+                for key in ("speed_over_floor", "step_time_over_floor", "speed_over_best_peer")
+            ),
+            f"{s['first_step_s']:.1f}",
+            f"{s['first_loss']:.1f} -> {s['last_loss']:.1f}",
+            f"{s['parameters']:,}",
+        )
+    for name, why in report["left_out"].items():
+        yield name, why, *("",) * (len(HEADER) - 2)
+
+
+def machine():
+    """The class of this machine, without its name."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30),
+        "cpu": _cpu(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_at_start": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu():
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown CPU"
+
+
+def versions():
+    """Python's version and those of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def today():
+    return time.strftime("%Y-%m-%d", time.gmtime())

@@ -1,0 +1,49 @@
+"""Measures one contender in this process and prints the result as one line of JSON.
+
+Run by `benchmarks.training`: `python -m benchmarks.worker '{"model": "nice", ...}'`.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.contenders import BENCHMARKS
+
+MNIST = Path(__file__).parents[1] / "reproductions" / "data" / "mnist.npz"
+
+
+def images(data, count, shape):
+    """`count` samples in [0, 1]: uniform noise, or MNIST, repeated where it ends."""
+    if data == "synthetic":
+        return np.random.default_rng(0).random((count, *shape), dtype="float32")
+    digits = np.load(MNIST)["x_train"].astype("float32") / 255
+    return np.resize(digits, (count, *shape))
+
+
+def measure(model, contender, data, batch, steps, warmup):
+    """Images a second over the steps after the warm-up, and figures that check the work."""
+    benchmark = BENCHMARKS[model]
+    entry = benchmark.contenders[contender]
+    x = images(data, (warmup + steps) * batch, benchmark.sample_shape)
+    module, function = entry.build.split(":")
+    build = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    steps_of = "keras_steps" if entry.backend else "torch_steps"
+    how = importlib.import_module(f"benchmarks.{steps_of}")
+    run = how.measure(build, x, batch, benchmark.sizes, entry.adam)
+    times, losses = run["times"], run["losses"]
+    return {
+        "images_per_s": batch * steps / (times[-1] - times[warmup]),
+        "first_step_s": times[1] - times[0],
+        "median_step_s": float(np.median(np.diff(times)[warmup:])),
+        "first_loss": losses[0],
+        "last_loss": losses[-1],
+        "parameters": run["parameters"],
+        "threads": run["threads"],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(**json.loads(sys.argv[1]))))
