@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import signal
+import threading
 import time
 
 import keras
@@ -231,10 +232,13 @@ class StopOnInterrupt(keras.callbacks.Callback):
         self.checkpoint, self.interrupted = checkpoint, False
 
     def on_train_begin(self, logs=None):
-        self._before = signal.signal(signal.SIGINT, self._stop)
+        self._before = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._stop)
 
     def on_train_end(self, logs=None):
-        signal.signal(signal.SIGINT, self._before)
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
     def _stop(self, *_):
         print("\nStopping after this step; Ctrl-C again to end at once.")

@@ -102,7 +102,12 @@ class Flow(keras.Model):
         return any(getattr(layer, "needs_adapt", False) for layer in inner)
 
     def adapt(self, x):
-        """Data-dependent initialisation of all layers, in order, from one batch; once only."""
+        """Data-dependent initialisation of all layers, in order, once only.
+
+        From an array as a whole, or from the first batch of any other data.
+        """
+        if not hasattr(x, "shape"):
+            x, _ = first_batch(x)
         self._check_input(x)
         with adapting(), Ledger():
             self.encoder(ops.convert_to_tensor(x), training=True)
@@ -189,6 +194,14 @@ class Flow(keras.Model):
                 f"This flow takes integers ({wanted}), such as pixels from 0 to 255, and "
                 f"dequantizes them itself. Received: dtype={x.dtype}."
             )
+
+    def get_compile_config(self):
+        # On torch Keras names its own subclass of the optimizer, which no other backend can load.
+        config = super().get_compile_config()
+        optimizer = config.get("optimizer")
+        if isinstance(optimizer, dict) and "backend.torch" in (optimizer["module"] or ""):
+            optimizer.update(module="keras.optimizers", registered_name=None)
+        return config
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -2,7 +2,9 @@
 
 import argparse
 import datetime
+import os
 import platform
+import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -38,6 +40,14 @@ def parser(description, *, epochs, batch_size, learning_rate, out):
     add("--resume", action="store_true", help="go on with the run in --out")
     add("--dry-run", action="store_true", help="build, do one step, write nothing")
     return p
+
+
+def parse(options, name, argv=None):
+    """The parsed options, and under `command` what would be typed to give them."""
+    argv = sys.argv[1:] if argv is None else argv
+    args = options.parse_args(argv)
+    args.command = shlex.join(["python", "-m", f"reproductions.{name}", *argv])
+    return args
 
 
 def positive(text):
@@ -103,7 +113,7 @@ class Run:
         write_json(
             out / METRICS,
             {
-                "command": " ".join(["python -m", f"reproductions.{name}", *sys.argv[1:]]),
+                "command": self.args.command,
                 "date": datetime.date.today().isoformat(),
                 "settings": self.checkpoint.settings,
                 "machine": machine(),
@@ -137,6 +147,4 @@ def machine():
 
 
 def _cores():
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

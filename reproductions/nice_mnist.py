@@ -45,9 +45,15 @@ def options(argv=None):
         default="glorot_normal",
         help="of the last layer's k: a Keras initializer, or `data`: from the first batch",
     )
+    add(
+        "--scale-factor",
+        type=float,
+        default=1.0,
+        help="the last layer is exp(factor * k): above 1, k is learned faster",
+    )
     add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
     add("--temperature", type=float, default=0.75, help="of the sample grids")
-    return p.parse_args(argv)
+    return common.parse(p, NAME, argv)
 
 
 def load(args):
@@ -68,6 +74,7 @@ def build(args):
         hidden=tuple(args.hidden),
         variant=args.variant,
         scale_init=args.scale_init,
+        scale_factor=args.scale_factor,
         seed=args.seed,
     )
 
@@ -75,7 +82,7 @@ def build(args):
 def main(argv=None):
     args = options(argv)
     pixels = load(args)
-    same = ("variant", "couplings", "hidden", "scale_init", "holdout")
+    same = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")
     run = common.Run(args, same)
     flow = run.flow(lambda: build(args), steps_per_epoch=-(-len(pixels[0]) // args.batch_size))
     train, validation, test = (datasets.as_input(flow, x) for x in pixels)
@@ -141,7 +148,8 @@ def plot(out, flow, checkpoint):
     """Loss curve and spectrum of the scales, if matplotlib is there."""
     scale = next(layer for layer in flow.encoder.layers if isinstance(layer, Scale))
     try:
-        plots.plot_scales(out / "scales.png", np.exp(-ops.convert_to_numpy(scale.kernel)).ravel())
+        spreads = np.exp(-ops.convert_to_numpy(scale.log_scale)).ravel()
+        plots.plot_scales(out / "scales.png", spreads)
         if checkpoint.history:
             title = "NICE on MNIST"
             plots.plot_losses(out / "loss.png", checkpoint.history, title, checkpoint.best_epoch)

@@ -161,19 +161,31 @@ class Inverse(FlowLayer):
         self.passthrough = {o: i for i, o in layer.passthrough.items()}
 
     def build(self, input_shape):
+        if not self._keeps_shapes:
+            self._check_built(input_shape)
+            return
         if not self.layer.built:
-            self._build_layer(input_shape)
-        # The shapes that a built layer insists on hold for its inverse where it keeps shapes.
+            self.layer.build(input_shape)
+        # The shapes that a built layer insists on hold for its inverse.
         self.input_spec = self.layer.input_spec
 
-    def _build_layer(self, input_shape):
-        if self.layer.compute_output_shape(input_shape) != self.compute_output_shape(input_shape):
+    @property
+    def _keeps_shapes(self):
+        return type(self.layer).compute_output_shape is FlowLayer.compute_output_shape
+
+    def compute_output_spec(self, inputs):
+        if self._keeps_shapes:
+            return super().compute_output_spec(inputs)
+        # Told by running the layer backwards on symbols.
+        return keras.Operation.compute_output_spec(self, inputs)
+
+    def _check_built(self, input_shape):
+        if not self.layer.built:
             raise ValueError(
                 f"Cannot build the inverse of '{self.layer.name}' "
                 f"({type(self.layer).__name__}) before the layer itself, because it changes "
                 f"shapes: call or build the layer first. Received: input_shape={input_shape}."
             )
-        self.layer.build(input_shape)
 
     def encode(self, x):
         return self.layer.decode(x)

@@ -77,15 +77,16 @@ class InvConv(FlowLayer):
         return lower, self.upper * ops.transpose(mask) + eye * diagonal
 
     def encode(self, x):
+        # `@` between tensors keeps float64, which ops.matmul drops on torch.
         lower, upper = self._triangles()
-        kernel = self.p @ (lower @ upper)
-        return ops.matmul(x, kernel), positions(x) * ops.sum(self.log_diagonal)
+        kernel = ops.convert_to_tensor(self.p) @ (lower @ upper)
+        return x @ kernel, positions(x) * ops.sum(self.log_diagonal)
 
     def decode(self, z):
         lower, upper = self._triangles()
         kernel = ops.solve_triangular(lower, ops.transpose(self.p), lower=True)
         kernel = ops.solve_triangular(upper, kernel, lower=False)
-        return ops.matmul(z, kernel), -positions(z) * ops.sum(self.log_diagonal)
+        return z @ kernel, -positions(z) * ops.sum(self.log_diagonal)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}

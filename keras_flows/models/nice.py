@@ -23,6 +23,7 @@ def NICE(
     variant="blog",
     prior=None,
     scale_init="glorot_normal",
+    scale_factor=1.0,
     seed=None,
     name="nice",
 ):
@@ -41,6 +42,7 @@ def NICE(
             linear outputs, logistic prior, so that bits/dim are defined.
         prior: another prior for the latent.
         scale_init: a Keras initializer for k, or "data": from the first batch.
+        scale_factor: z = exp(scale_factor * k) h; above 1, k is learned faster.
         seed: integer that fixes the stream of noise.
 
     Shapes: `(batch, dims)` to the same. Log-likelihoods in nats. Raises
@@ -64,7 +66,7 @@ def NICE(
         net = coupling_net(dims, hidden, "relu" if blog else None, name=f"net_{i}")
         h = ConcatVector()(AddCouple()([h1, h2, net(h1)]))
     from_data = scale_init == "data"
-    z = Scale("zeros" if from_data else scale_init, data_init=from_data)(h)
+    z = Scale("zeros" if from_data else scale_init, scale_factor, data_init=from_data)(h)
     if prior is None:
         prior = StandardNormal() if blog else StandardLogistic()
     return Flow(keras.Model(x, z, name="encoder"), prior, name=name)
