@@ -1,0 +1,121 @@
+"""Densities of integers: bits/dim that are proved by summing over all values there are."""
+
+import functools
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_flows import Flow, layers, priors
+from tests.flows import pixel_flow, trained
+from tests.numeric import array
+
+LEVELS = 4
+STATES = np.array(list(itertools.product(range(LEVELS), repeat=2)), "uint8")
+
+
+def probabilities(flow, draws=2000):
+    """P(x) of each state: the density of x + u, averaged over the noise u."""
+    log_prob = flow.log_prob(np.tile(STATES, (draws, 1)), batch_size=16000)
+    return np.exp(log_prob.astype("float64")).reshape(draws, len(STATES)).mean(0)
+
+
+def pairs(n=1024):
+    """Integers whose distribution is far from uniform and not independent."""
+    rng = np.random.default_rng(0)
+    first = rng.choice(LEVELS, n, p=[0.5, 0.1, 0.1, 0.3])
+    return np.stack([first, (first + rng.integers(0, 2, n)) % LEVELS], -1).astype("uint8")
+
+
+def uniform_flow():
+    """Logit and logistic cancel, so each of the values has the same probability."""
+    x = keras.Input((2,), dtype="uint8")
+    z = layers.Logit(1e-6)(layers.Dequantize(LEVELS)(x))
+    return Flow(keras.Model(x, z), priors.StandardLogistic())
+
+
+@functools.cache
+def trained_pixel_flow():
+    return trained(pixel_flow(LEVELS), pairs(), epochs=4, rate=0.02)
+
+
+def test_the_uniform_flow_needs_log2_of_the_levels():
+    flow = uniform_flow()
+    np.testing.assert_allclose(flow.bits_per_dim(STATES), np.log2(LEVELS), atol=1e-4)
+    np.testing.assert_allclose(probabilities(flow, 10), 1 / 16, rtol=1e-4)
+
+
+def test_probabilities_sum_to_one():
+    total = probabilities(trained_pixel_flow()).sum()
+    assert 0.9 < total < 1.01
+
+
+def test_bits_per_dim_bound_the_negative_log_probability():
+    flow, x = trained_pixel_flow(), pairs()
+    bits = flow.bits_per_dim(np.tile(STATES, (2000, 1)), batch_size=16000)
+    exact = -np.log2(probabilities(flow)) / 2
+    assert np.all(bits.reshape(2000, -1).mean(0) > exact - 0.02)
+    entropy = -sum(p * np.log2(p) for p in np.bincount(x @ [4, 1], minlength=16) / len(x) if p) / 2
+    assert entropy - 0.02 < flow.bits_per_dim(x).mean() < 2
+
+
+def test_metric_and_loss_agree_with_bits_per_dim():
+    flow, x = pixel_flow(LEVELS), np.tile(pairs(64), (64, 1))
+    flow.adapt(x[:64])
+    flow.compile("sgd")
+    loss, bits = flow.evaluate(x, batch_size=1000, verbose=0)
+    assert bits == pytest.approx(loss / (2 * np.log(2)), rel=1e-5)
+    assert bits == pytest.approx(flow.bits_per_dim(x).mean(), abs=0.02)
+
+
+def test_every_batch_and_every_call_gets_fresh_noise():
+    flow = pixel_flow(LEVELS)
+    same = np.tile(STATES[5:6], (8, 1))
+    values = np.concatenate([flow.log_prob(same, batch_size=4), flow.log_prob(same, batch_size=4)])
+    assert len(np.unique(values)) == 16
+
+
+def test_noise_fills_one_bin_and_nothing_beyond():
+    layer = layers.Dequantize(LEVELS, seed=0)
+    x = np.repeat(np.arange(LEVELS), 5000)[:, None].astype("uint8")
+    z = array(layer(ops.convert_to_tensor(x), training=True))
+    within = z * LEVELS - x
+    assert 0 <= within.min() < 0.001 and 0.999 < within.max() <= 1
+    assert within.mean() == pytest.approx(0.5, abs=0.01) and z.max() < 1
+    np.testing.assert_array_equal(array(layer.inverse()(z)), x)
+
+
+@pytest.mark.parametrize("levels", [2, 256, 1000, 65536])
+def test_integers_come_back_exactly_with_noise(levels):
+    layer = layers.Dequantize(levels, seed=0)
+    x = np.random.default_rng(0).integers(0, levels, size=(2000, 3)).astype("int32")
+    x[0], x[1] = 0, levels - 1
+    back = array(layer.inverse()(layer(ops.convert_to_tensor(x))))
+    np.testing.assert_array_equal(back, x)
+    assert back.dtype == ("uint8" if levels <= 256 else "int32")
+
+
+def test_quantize_clips():
+    z = np.array([[-0.5, 0.0, 0.999, 1.0, 7.0]], "float32")
+    assert array(layers.Quantize(4)(z)).tolist() == [[0, 0, 3, 3, 3]]
+
+
+def test_samples_are_integers_in_range():
+    flow = trained_pixel_flow()
+    x = flow.sample(200, seed=0)
+    assert x.dtype == "uint8" and x.max() < LEVELS and len(np.unique(x)) == LEVELS
+    np.testing.assert_array_equal(flow.reconstruct(STATES), STATES)
+
+
+def test_other_integer_types_are_taken():
+    flow = trained_pixel_flow()
+    np.testing.assert_array_equal(flow.encode(STATES), flow.encode(STATES.astype("int64")))
+
+
+def test_bits_per_dim_of_noise_of_unknown_width_are_refused():
+    x = keras.Input((2,))
+    flow = Flow(keras.Model(x, layers.Scale()(layers.UniformNoise(-0.01, 0.0)(x))))
+    with pytest.raises(ValueError, match="Dequantize.*Received"):
+        flow.bits_per_dim(np.zeros((2, 2), "float32"))

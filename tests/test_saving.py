@@ -1,0 +1,119 @@
+"""One file a flow: the same numbers after loading, on another backend too, and training on."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_flows import invert
+from tests.flows import picture_flow, pictures, pixel_flow, trained, vector_flow, vectors
+from tests.numeric import perturb
+
+ROOT = Path(__file__).parents[1]
+OTHER_BACKENDS = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
+
+CHILD = """
+import keras, numpy as np, keras_flows
+flow = keras.saving.load_model("flow.keras")
+x = np.load("x.npy")
+before = flow.log_prob(x)
+np.savez("out.npz", log_prob=before, back=flow.reconstruct(x))
+steps = int(flow.optimizer.iterations.numpy() if hasattr(flow.optimizer.iterations, "numpy")
+            else flow.optimizer.iterations)
+history = flow.fit(x, batch_size=16, epochs=3, verbose=0).history["loss"]
+assert not flow.needs_adapt and steps == 4, steps
+assert history[-1] < -before.mean(), (history, before.mean())
+"""
+
+
+def files(flow, x, folder):
+    flow.save(folder / "flow.keras")
+    np.save(folder / "x.npy", x)
+    return keras.saving.load_model(folder / "flow.keras")
+
+
+@pytest.mark.parametrize("make,data", [(vector_flow, vectors), (picture_flow, pictures)])
+def test_a_loaded_flow_gives_the_same_numbers(make, data, tmp_path):
+    x = data(32)
+    flow = perturb(make())
+    flow.adapt(x)
+    again = files(flow, x, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()].count("flow.keras") == 1
+    np.testing.assert_allclose(again.log_prob(x), flow.log_prob(x), rtol=1e-5)
+    np.testing.assert_allclose(again.sample(3, seed=1), flow.sample(3, seed=1), atol=1e-5)
+    assert len(again.weights) == len(flow.weights) and again.name == flow.name
+
+
+def test_a_flow_whose_decoder_was_used_saves_the_weights_once(tmp_path):
+    flow, x = perturb(vector_flow()), vectors(32)
+    assert flow.decoder is flow.decoder
+    again = files(flow, x, tmp_path)
+    assert again.count_params() == vector_flow().count_params()
+    np.testing.assert_allclose(again.reconstruct(x), x, atol=1e-4)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path):
+    x = vectors(64)
+    flow = trained(vector_flow(), x, epochs=2)
+    again = files(flow, x, tmp_path)
+    assert not again.needs_adapt
+    options = {"batch_size": 16, "epochs": 2, "verbose": 0, "shuffle": False}
+    losses = [f.fit(x, **options).history["loss"] for f in (flow, again)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_adapt_is_not_repeated_after_loading(tmp_path):
+    flow, x = vector_flow(), vectors(32)
+    flow.adapt(x)
+    again = files(flow, x, tmp_path)
+    again.adapt(50 * x)
+    np.testing.assert_allclose(again.log_prob(x), flow.log_prob(x), rtol=1e-5)
+
+
+def test_a_flow_on_integers_is_discrete_after_loading(tmp_path):
+    x = np.random.default_rng(0).integers(0, 4, size=(32, 2)).astype("uint8")
+    flow = perturb(pixel_flow())
+    again = files(flow, x, tmp_path)
+    np.testing.assert_allclose(again.encode(x), flow.encode(x), atol=1e-5)
+    assert again.bits_per_dim(x).shape == (32,)
+    np.testing.assert_array_equal(again.reconstruct(x), x)
+
+
+@pytest.mark.parametrize("backend", sorted(OTHER_BACKENDS))
+def test_another_process_on_another_backend_reads_and_trains_it(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    x = pictures(64)
+    flow = trained(picture_flow(), x, epochs=1)
+    files(flow, x, tmp_path)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert child.returncode == 0, child.stderr
+    out = np.load(tmp_path / "out.npz")
+    np.testing.assert_allclose(out["log_prob"], flow.log_prob(x), rtol=1e-4)
+    np.testing.assert_allclose(out["back"], x, atol=1e-4)
+
+
+def test_weights_alone_restore_a_random_order(tmp_path):
+    x = vectors(8, 40)
+    flow, other = perturb(vector_flow(40)), vector_flow(40)
+    assert np.abs(flow.encode(x) - other.encode(x)).max() > 0.1
+    flow.save_weights(tmp_path / "flow.weights.h5")
+    other.load_weights(tmp_path / "flow.weights.h5")
+    np.testing.assert_allclose(other.encode(x), flow.encode(x), atol=1e-5)
+    np.testing.assert_allclose(other.decode(flow.encode(x)), x, atol=1e-3)
+
+
+def test_a_decoder_saved_alone_decodes(tmp_path):
+    flow, x = perturb(picture_flow()), pictures(4)
+    invert(flow.encoder).save(tmp_path / "decoder.keras")
+    decoder = keras.saving.load_model(tmp_path / "decoder.keras")
+    np.testing.assert_allclose(decoder.predict(flow.encode(x), verbose=0), x, atol=1e-3)
