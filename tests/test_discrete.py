@@ -83,6 +83,7 @@ def test_noise_fills_one_bin_and_nothing_beyond():
     z = array(layer(ops.convert_to_tensor(x), training=True))
     within = z * LEVELS - x
     assert 0 <= within.min() < 0.001 and 0.999 < within.max() <= 1
+    assert array(layers.Dequantize(256).encode(np.array([[255.5]], "float32"))[0]) < 1
     assert within.mean() == pytest.approx(0.5, abs=0.01) and z.max() < 1
     np.testing.assert_array_equal(array(layer.inverse()(z)), x)
 

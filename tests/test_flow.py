@@ -93,7 +93,7 @@ def test_training_lowers_the_loss_and_evaluate_is_the_mean_of_log_prob():
 
 def plain_encoder():
     x = keras.Input((4,))
-    h = layers.Coupling(net_of_ones(2), split="halves")(layers.InvConv(seed=0)(x))
+    h = layers.Coupling(net_of_ones(2), split="halves")(Sinh()(layers.InvConv(seed=0)(x)))
     return keras.Model(x, layers.Scale("zeros")(layers.Actnorm(data_init=False)(h)))
 
 
@@ -193,10 +193,12 @@ def test_reconstruction_and_interpolation():
 
 def test_adapt_runs_once_and_gives_unit_moments():
     x = keras.Input((4,))
-    flow = Flow(keras.Model(x, layers.Actnorm()(layers.Scale(data_init=True)(x))))
+    h = layers.Scale(factor=5.0, data_init=True)(x)
+    flow = Flow(keras.Model(x, layers.Actnorm(use_shift=True)(h)))
     data = vectors(64)
     assert flow.needs_adapt
     flow.adapt(data)
+    np.testing.assert_allclose(array(flow.encoder.layers[1](data)).std(0), 1, atol=1e-4)
     z = flow.encode(data)
     np.testing.assert_allclose(z.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(z.std(0), 1, atol=1e-4)

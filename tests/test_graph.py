@@ -182,6 +182,37 @@ def test_weights_are_shared_with_the_inverse():
     np.testing.assert_allclose(run(inverse, run(model, x)[0])[0][0], x[0], atol=1e-4)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Fold(layers.FlowLayer):
+    """A layer of one's own with a weight that changes shapes: (2n,) to (n, 2), scaled."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(name="kernel", shape=(2,), initializer="zeros")
+
+    def encode(self, x):
+        z = ops.reshape(x, (-1, x.shape[-1] // 2, 2)) * ops.exp(self.kernel)
+        return z, z.shape[1] * ops.sum(self.kernel)
+
+    def decode(self, z):
+        x = ops.reshape(z * ops.exp(-self.kernel), (-1, 2 * z.shape[1]))
+        return x, -z.shape[1] * ops.sum(self.kernel)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[1] // 2, 2)
+
+
+def test_a_layer_with_weights_that_changes_shapes():
+    x = keras.Input((6,))
+    inverse = check_inverse(keras.Model(x, layers.Actnorm()(Fold()(layers.Scale()(x)))))
+    assert inverse.output_shape == (None, 6)
+
+
+def test_its_inverse_before_build_says_why_not():
+    for z in (np.zeros((2, 3, 2), "float32"), keras.Input((3, 2))):
+        with pytest.raises(ValueError, match="layer first.*Received"):
+            Fold().inverse()(z)
+
+
 def dense_on_the_way(x):
     return keras.layers.Dense(4, name="culprit")(layers.Scale()(x))
 

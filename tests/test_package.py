@@ -1,0 +1,36 @@
+"""The package as a whole: what importing it costs, and that its names are there."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+
+import keras_flows
+
+ROOT = Path(__file__).parents[1]
+PROBE = """
+import sys, keras
+before = set(sys.modules)
+import keras_flows
+print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
+print(*[name for name in ("tensorflow", "jax", "torch") if name in sys.modules])
+"""
+
+
+def test_importing_takes_no_other_backend_and_little_more_than_keras():
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    out = subprocess.run([sys.executable, "-c", PROBE], env=env, capture_output=True, text=True)
+    added, backends = (line.split() for line in out.stdout.splitlines()[-2:])
+    assert set(added) <= {"imageio", "keras_flows", "PIL"}, added
+    # Keras on TensorFlow imports jax itself where it is installed.
+    others = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
+    assert not others & set(backends) - {"jax"}
+
+
+def test_public_names():
+    for name in keras_flows.__all__:
+        assert hasattr(keras_flows, name)
+    wanted = {"Flow", "invert", "layers", "priors", "models", "callbacks", "datasets"}
+    assert wanted <= set(keras_flows.__all__)
