@@ -50,7 +50,9 @@ class Flow(keras.Model):
         if not self.prior.built:
             self.prior.build(encoder.output_shape)
         self.built = True
-        self.discrete = any(isinstance(layer, Dequantize) for layer in self._flatten_layers())
+        inner = self._flatten_layers(include_self=False)
+        self.levels = next((v.levels for v in inner if isinstance(v, Dequantize)), None)
+        self.discrete = self.levels is not None
         self._bits_tracker = keras.metrics.Mean(name="bits_per_dim") if self.discrete else None
 
     @property
@@ -194,6 +196,13 @@ class Flow(keras.Model):
                 f"This flow takes integers ({wanted}), such as pixels from 0 to 255, and "
                 f"dequantizes them itself. Received: dtype={x.dtype}."
             )
+        if self.discrete and isinstance(x, np.ndarray) and x.size:
+            low, high = x.min(), x.max()
+            if low < 0 or high >= self.levels:
+                raise ValueError(
+                    f"This flow takes integers from 0 to {self.levels - 1}. "
+                    f"Received: values from {low} to {high}."
+                )
 
     def get_compile_config(self):
         # On torch Keras names its own subclass of the optimizer, which no other backend can load.

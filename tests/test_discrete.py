@@ -110,6 +110,15 @@ def test_samples_are_integers_in_range():
     np.testing.assert_array_equal(flow.reconstruct(STATES), STATES)
 
 
+@pytest.mark.parametrize("value", [LEVELS, -1])
+def test_integers_out_of_range_are_refused(value):
+    flow, x = pixel_flow(LEVELS), np.full((8, 2), value, "int32")
+    flow.compile("sgd")
+    for call in (flow.fit, flow.log_prob, flow.encode):
+        with pytest.raises(ValueError, match="from 0 to 3.*Received"):
+            call(x)
+
+
 def test_other_integer_types_are_taken():
     flow = trained_pixel_flow()
     np.testing.assert_array_equal(flow.encode(STATES), flow.encode(STATES.astype("int64")))
