@@ -92,6 +92,8 @@ class Run:
 
     def train(self, flow, x, validation, callbacks=()):
         """Trains what epochs are left; the flow then has its best epoch's weights."""
+        if not self.epochs_done:
+            self.checkpoint.clear()
         data = Shuffled(x, self.args.batch_size, self.args.seed)
         flow.fit(
             data,

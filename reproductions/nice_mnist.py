@@ -102,7 +102,7 @@ def main(argv=None):
 
 
 def measure(flow, sets):
-    """Mean NLL a picture with and without noise, and how well test pictures come back."""
+    """Mean NLL a picture with and without noise, of how many, and how well test pictures return."""
     test = sets["test"][:1000]
     error = np.abs(flow.reconstruct(test).astype("float64") - test).max()
     return {
@@ -131,7 +131,8 @@ def likelihoods(flow, x):
             "blog_loss": float(-noisy.mean() - NORMAL_CONSTANT),
             "blog_loss_without_noise": float(-clean.mean() - NORMAL_CONSTANT),
         }
-    return {"nll": float(-noisy.mean()), "nll_without_noise": float(-clean.mean()), **more}
+    nll, nll_without_noise = float(-noisy.mean()), float(-clean.mean())
+    return {"pictures": len(x), "nll": nll, "nll_without_noise": nll_without_noise, **more}
 
 
 def pictures(out, flow, test, temperature):

@@ -87,6 +87,14 @@ def test_a_killed_run_resumes_to_the_same_losses(killer, whole, tmp_path):
     np.testing.assert_allclose(history(tmp_path), history(whole), rtol=1e-5)
 
 
+def test_a_run_begun_anew_is_not_mixed_up_with_the_last_one(tmp_path):
+    options = [*SMALL, "--epochs", "1", "--out", str(tmp_path)]
+    nice_mnist.main(options)
+    killed = KILL_IN_SAVE.replace("== 3", "== 1") + f"\nnice_mnist.main({options!r})"
+    subprocess.run([sys.executable, "-c", killed], cwd=ROOT, capture_output=True)
+    assert not (tmp_path / "checkpoint" / "state.json").exists()
+
+
 def test_resume_refuses_another_configuration(whole):
     with pytest.raises(ValueError, match="batch_size"):
         nice_mnist.main([*SMALL, "--batch-size", "32", "--out", str(whole), "--resume"])
@@ -153,8 +161,3 @@ def test_the_sign_of_the_couplings_lets_the_networks_live():
         losses.append(loss - nice_mnist.NORMAL_CONSTANT)
     right, turned = losses
     assert right < scale_alone(pixels[:2048]) - 50 < turned - 50
-
-
-def test_the_committed_run_beats_the_scaling_alone():
-    metrics = json.loads((ROOT / "samples" / "nice_mnist" / "metrics.json").read_text())
-    assert metrics["test"]["blog_loss_without_noise"] < -1482.7 - 300
