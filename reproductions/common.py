@@ -137,10 +137,11 @@ def machine():
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed as a package"
-    device = ", ".join(sorted(set(d.split(":")[0] for d in keras.distribution.list_devices())))
+    # Every backend's tensors have a device: ".../device:CPU:0", "TFRT_CPU_0", "cuda:0".
+    device = str(keras.ops.zeros(()).device).rsplit("device:")[-1].lower()
     return {
         "backend": keras.backend.backend(),
-        "devices": device or "cpu",
+        "device": device,
         "python": platform.python_version(),
         "processor": platform.machine(),
         "cores": _cores(),
