@@ -26,7 +26,7 @@ def _parser():
         c.add_argument("model", type=Path, help="a saved flow, MODEL.keras")
         if data:
             c.add_argument("--data", type=Path, help="MNIST as npz or idx files; default bundled")
-            c.add_argument("--limit", type=int, default=10_000, help="test pictures to use")
+            c.add_argument("--limit", type=_positive, default=10_000, help="test pictures to use")
         if grid:
             c.add_argument("--grid", type=_size, default=_size(grid), help="rows x columns")
             c.add_argument("--image-shape", type=_shape, help="HxWxC, if vectors are not square")
@@ -41,6 +41,12 @@ def _parser():
     command(reconstruct, "test pictures above their reconstructions", True, "4x15", "back.png")
     command(interpolate, "lines between test pictures, a row each", True, "10x15", "lines.png")
     return p
+
+
+def _positive(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of 1 or more, got {text}")
+    return int(text)
 
 
 def _size(text):
@@ -68,7 +74,11 @@ def _load(path):
 
     if not path.exists():
         raise FileNotFoundError(f"There is no model at {path}.")
-    flow = keras.models.load_model(path)
+    try:
+        flow = keras.models.load_model(path)
+    except Exception as error:  # Keras, zipfile and h5py each raise their own.
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
     if not isinstance(flow, Flow):
         raise ValueError(f"{path} holds no Flow. Received: {type(flow).__name__}.")
     return flow

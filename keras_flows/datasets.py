@@ -8,7 +8,7 @@ import zlib
 import keras
 import numpy as np
 
-BUNDLED_MNIST = pathlib.Path(__file__).parents[1] / "reproductions" / "data" / "mnist.npz"
+BUNDLED = pathlib.Path("reproductions", "data", "mnist.npz")  # in a source checkout
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 IDX_NAMES = (
     "train-images-idx3-ubyte",
@@ -23,16 +23,20 @@ def mnist(path=None):
 
     Args:
         path: an npz in Keras' layout, or a folder with the four idx files,
-            gzipped or not. If None, the copy in a source checkout, else
+            gzipped or not. If None, the copy of a source checkout, installed
+            from in place or the current folder, else
             Keras' cache or download.
 
     Raises FileNotFoundError or ValueError that names the file.
 
     >>> (x_train, _), (x_test, _) = keras_flows.datasets.mnist()
     """
-    if path is None and not BUNDLED_MNIST.exists():
-        return keras.datasets.mnist.load_data()
-    path = pathlib.Path(path or BUNDLED_MNIST)
+    if path is None:
+        places = [pathlib.Path(__file__).parents[1] / BUNDLED, BUNDLED]
+        path = next((place for place in places if place.exists()), None)
+    if path is None:
+        return _download()
+    path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"No data at {path}: an npz file or a folder of idx files.")
     arrays = [_read_idx(path, name) for name in IDX_NAMES] if path.is_dir() else _read_npz(path)
@@ -45,6 +49,13 @@ def mnist(path=None):
             )
     x_train, y_train, x_test, y_test = arrays
     return (x_train, y_train), (x_test, y_test)
+
+
+def _download():
+    try:
+        return keras.datasets.mnist.load_data()
+    except Exception as error:  # Keras raises a bare Exception where there is no network.
+        raise OSError(f"MNIST is not here and cannot be fetched; give --data. {error}") from None
 
 
 def _read_npz(path):

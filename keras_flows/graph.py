@@ -140,12 +140,14 @@ def _parts(node):
     """The tensors that a node transforms, and those that only condition it."""
     tensors, operation = node.input_tensors, node.operation
     if isinstance(operation, FlowLayer):
-        count = operation.conditions
-    elif _invertible(operation):
-        count = len(_roles(_functional(operation))[1])
-    else:
-        count = 0
-    return tensors[: len(tensors) - count], tensors[len(tensors) - count :]
+        count = len(tensors) - operation.conditions
+        return tensors[:count], tensors[count:]
+    if not _invertible(operation):
+        return tensors, []
+    graph = _functional(operation)
+    conditions = {id(t) for t in _roles(graph)[1]}
+    given = [t for t, inner in zip(tensors, graph.inputs) if id(inner) in conditions]
+    return [t for t, inner in zip(tensors, graph.inputs) if id(inner) not in conditions], given
 
 
 def _roles(graph):
@@ -168,6 +170,25 @@ def operations(model):
 def is_functional(model):
     """Whether `model` has a graph of calls: functional, or a built `keras.Sequential`."""
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
+
+
+def stray_layers(model):
+    """Names of flow layers with a log-determinant that the outputs are not made of.
+
+    They stand on the way to a condition, where their log-determinant is none of the map's.
+    """
+    graph = _functional(model)
+    data, stray = {id(t) for t in graph.outputs}, []
+    for node in _nodes(graph):
+        inner = getattr(node.operation, "_flatten_layers", lambda: [])()
+        if any(id(t) in data for t in node.output_tensors):
+            data.update(id(t) for t in _parts(node)[0])
+            if is_functional(node.operation):
+                stray += stray_layers(node.operation)
+        else:
+            flows = [layer for layer in inner if isinstance(layer, FlowLayer)]
+            stray += [layer.name for layer in flows if not layer.volume_preserving]
+    return stray
 
 
 def _nodes(graph):

@@ -301,3 +301,76 @@ def test_wrong_use_says_what_was_received():
     ):
         with pytest.raises(ValueError, match="Received"):
             call()
+
+
+def rescaled(x):
+    return layers.Scale()(keras.layers.Rescaling(1 / 255)(x))
+
+
+def half_dropped(x):
+    return layers.Scale()(layers.Split()(x)[0])
+
+
+def half_doubled(x):
+    a, b = layers.Split()(x)
+    return layers.Concat()([a, a, b])
+
+
+def scale_in_a_network(x):
+    a, b = layers.Split()(x)
+    shift = keras.Sequential([layers.Actnorm(), keras.layers.Dense(2)])(a)
+    return layers.Concat()(layers.AddCouple()([a, b, shift]))
+
+
+@pytest.mark.parametrize("graph", [rescaled, half_dropped, half_doubled, scale_in_a_network])
+def test_encoders_without_a_true_density_are_refused(graph):
+    x = keras.Input((4,))
+    with pytest.raises(ValueError, match="Received"):
+        Flow(keras.Model(x, graph(x)))
+
+
+def test_log_dets_inside_a_coupling_network_are_none_of_the_flows():
+    x = keras.Input((4,))
+    net = keras.Sequential([layers.Scale("ones"), keras.layers.Dense(2)])
+    flow, data = Flow(keras.Model(x, layers.Coupling(net)(x))), vectors(8)
+    z = flow.encode(data)
+    wanted = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1)
+    np.testing.assert_allclose(flow.log_prob(data), wanted, rtol=1e-5)
+
+
+def test_a_float_input_for_integers_is_refused():
+    x = keras.Input((4,))
+    with pytest.raises(ValueError, match="uint8.*Received"):
+        Flow(keras.Model(x, layers.Dequantize(256)(x)))
+
+
+def test_sample_weights_count_without_y():
+    flow, x, weights = vector_flow(), vectors(32), np.zeros(32, "float32")
+    flow.adapt(x)
+    flow.compile("sgd")
+    weights[:4] = 1
+    wanted = -(flow.log_prob(x) * weights).mean()
+    loss = flow.evaluate(x, sample_weight=weights, batch_size=32, verbose=0)
+    assert loss == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_flow_trains_in_float64(float64):
+    flow = vector_flow()
+    trained(flow, vectors(32).astype("float64"), epochs=1)
+    assert np.all(np.isfinite(flow.log_prob(vectors(4).astype("float64"))))
+
+
+def test_a_network_without_shape_methods_may_couple():
+    class Net(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2, activation="tanh")
+
+        def call(self, x):
+            return self.dense(x)
+
+    x = keras.Input((4,))
+    flow = Flow(keras.Model(x, layers.Coupling(Net())(x)))
+    perturb(flow)
+    np.testing.assert_allclose(flow.reconstruct(vectors(8)), vectors(8), atol=1e-5)
+    assert len(flow.trainable_variables) == 2

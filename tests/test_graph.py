@@ -266,3 +266,10 @@ def test_name_and_output_order():
     model = keras.Model(x, layers.SplitVector()(x), name="halves")
     assert invert(model).name == "halves_inverse" and invert(model, "back").name == "back"
     assert len(flat(invert(model).inputs)) == 2
+
+
+def test_nested_model_whose_condition_comes_first():
+    x, c, a = keras.Input((4,)), keras.Input((2,)), keras.Input((2,))
+    inner = keras.Model([c, a], layers.CondActnorm()([a, c]), name="inner")
+    p, q = layers.Split()(x)
+    check_inverse(keras.Model(x, layers.Concat()([p, inner([p, q])])))

@@ -179,12 +179,19 @@ def test_inverse_before_build_works_or_says_why_not(name):
         assert len(layer.trainable_variables) == len(built(case).trainable_variables)
 
 
+def unshared(config):
+    """A config without the numbers by which Keras tells shared objects."""
+    if not isinstance(config, dict):
+        return config
+    return {k: unshared(v) for k, v in config.items() if k != "shared_object_id"}
+
+
 @every_layer
 def test_config(name):
     layer = CASES[name].make()
     config = layer.get_config()
     again = type(layer).from_config(json.loads(json.dumps(config)))
-    assert again.get_config() == config
+    assert unshared(again.get_config()) == unshared(layer.get_config())
     options = inspect.signature(type(layer).__init__).parameters
     assert set(options) - {"self", "kwargs", "dtype"} <= set(config)
 

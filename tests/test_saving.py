@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_flows import invert
+from keras_flows import Flow, invert, layers
 from tests.flows import picture_flow, pictures, pixel_flow, trained, vector_flow, vectors
 from tests.numeric import perturb
 
@@ -125,3 +125,12 @@ def test_a_decoder_saved_alone_decodes(tmp_path):
     invert(flow.encoder).save(tmp_path / "decoder.keras")
     decoder = keras.saving.load_model(tmp_path / "decoder.keras")
     np.testing.assert_allclose(decoder.predict(flow.encode(x), verbose=0), x, atol=1e-3)
+
+
+def test_a_network_in_two_couplings_is_one_after_loading(tmp_path):
+    shared, x = keras.Sequential([keras.layers.Dense(2)]), keras.Input((4,))
+    z = layers.Coupling(shared, flip=True)(layers.Coupling(shared)(x))
+    flow, data = perturb(Flow(keras.Model(x, z))), vectors(8)
+    again = files(flow, data, tmp_path)
+    assert len(again.trainable_variables) == 2
+    np.testing.assert_allclose(again.encode(data), flow.encode(data), atol=1e-6)

@@ -3,7 +3,14 @@
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, check_list, known_size, register
+from keras_flows.layers.flow_layer import (
+    FlowLayer,
+    Ledger,
+    check_list,
+    known_size,
+    register,
+    serialize_shared,
+)
 from keras_flows.layers.split import Split, SplitVector
 
 
@@ -18,6 +25,8 @@ class AddCouple(FlowLayer):
 
     >>> x1, x2 = AddCouple()([x1, x2, network(x1)])
     """
+
+    volume_preserving = True
 
     conditions = 1
     passthrough = {0: 0}
@@ -57,6 +66,8 @@ class Coupling(FlowLayer):
     >>> z = Coupling(keras.Sequential([Dense(64, "relu"), Dense(d // 2)]))(x)
     """
 
+    volume_preserving = True
+
     def __init__(self, net, mode="additive", split="interleaved", flip=False, **kwargs):
         super().__init__(**kwargs)
         if mode != "additive":
@@ -76,9 +87,7 @@ class Coupling(FlowLayer):
                 f"Received: input_shape={tuple(input_shape)}."
             )
         first, second = self._ordered(self._parts.compute_output_shape(input_shape))
-        if not self.net.built:
-            self.net.build(first)
-        given = tuple(self.net.compute_output_shape(first))
+        given = tuple(self.net(keras.KerasTensor(first, self.compute_dtype)).shape)
         if given[1:] != tuple(second)[1:]:
             raise ValueError(
                 f"The network of '{self.name}' must turn {first} into {second}. "
@@ -89,7 +98,9 @@ class Coupling(FlowLayer):
         return parts[::-1] if self.flip else parts
 
     def _shift(self, x1):
-        return ops.cast(self.net(x1), self.compute_dtype)
+        # Whatever log-determinants the network's own layers have are none of the map's.
+        with Ledger():
+            return ops.cast(self.net(x1), self.compute_dtype)
 
     def _couple(self, x, sign):
         x1, x2 = self._ordered(self._parts.encode(x)[0])
@@ -103,7 +114,7 @@ class Coupling(FlowLayer):
         return self._couple(z, 1.0)
 
     def get_config(self):
-        net = keras.saving.serialize_keras_object(self.net)
+        net = serialize_shared(self.net)
         own = {"net": net, "mode": self.mode, "split": self.split, "flip": self.flip}
         return {**super().get_config(), **own}
 

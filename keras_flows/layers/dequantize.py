@@ -31,6 +31,8 @@ class UniformNoise(FlowLayer):
     >>> x = UniformNoise(-0.01, 0.0)(x, training=True)
     """
 
+    volume_preserving = True
+
     def __init__(self, low=0.0, high=1.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         if not low < high:

@@ -34,7 +34,7 @@ class Ledger:
         _ledger.reset(self._token)
 
     def total(self):
-        return sum(self.entries, ops.zeros(()))
+        return sum(self.entries[1:], self.entries[0]) if self.entries else ops.zeros(())
 
     @staticmethod
     def active():
@@ -79,6 +79,7 @@ class FlowLayer(keras.layers.Layer):
 
     conditions = 0  # how many of the last inputs only condition the map
     passthrough = {}  # {input position: output position} of one and the same tensor
+    volume_preserving = False  # whether the log-determinant is always 0
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
@@ -158,6 +159,7 @@ class Inverse(FlowLayer):
         super().__init__(**kwargs)
         self.layer = layer
         self.conditions = layer.conditions
+        self.volume_preserving = layer.volume_preserving
         self.passthrough = {o: i for i, o in layer.passthrough.items()}
 
     def build(self, input_shape):
@@ -197,13 +199,17 @@ class Inverse(FlowLayer):
         return self.layer
 
     def get_config(self):
-        layer = keras.saving.serialize_keras_object(self.layer)
-        return {**super().get_config(), "layer": layer}
+        return {**super().get_config(), "layer": serialize_shared(self.layer)}
 
     @classmethod
     def from_config(cls, config):
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         return cls(layer, **config)
+
+
+def serialize_shared(layer):
+    """The config of an inner layer, marked so that a model that holds it twice loads it once."""
+    return {**keras.saving.serialize_keras_object(layer), "shared_object_id": id(layer)}
 
 
 def is_shape(shape):

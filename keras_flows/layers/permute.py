@@ -28,6 +28,8 @@ class Shuffle(FlowLayer):
     >>> z = Shuffle("random", seed=0)(x)
     """
 
+    volume_preserving = True
+
     def __init__(self, mode="reverse", idxs=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         if mode not in ("reverse", "random"):

@@ -51,6 +51,8 @@ class SplitVector(FlowLayer):
     >>> even, odd = SplitVector()(x)
     """
 
+    volume_preserving = True
+
     def build(self, input_shape):
         if known_size(self, input_shape) < 2:
             raise ValueError(
@@ -81,6 +83,8 @@ class ConcatVector(FlowLayer):
 
     >>> x = ConcatVector()([even, odd])
     """
+
+    volume_preserving = True
 
     encode = SplitVector.decode
     decode = SplitVector.encode
@@ -114,6 +118,8 @@ class Split(FlowLayer):
 
     >>> kept, out = Split()(x)
     """
+
+    volume_preserving = True
 
     def __init__(self, pattern=None, **kwargs):
         super().__init__(**kwargs)
@@ -161,6 +167,8 @@ class Concat(FlowLayer):
 
     >>> x = Concat()([kept, out])
     """
+
+    volume_preserving = True
 
     def __init__(self, pattern=None, **kwargs):
         super().__init__(**kwargs)

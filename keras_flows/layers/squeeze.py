@@ -40,6 +40,8 @@ class Squeeze(_Factor):
     >>> z = Squeeze(2)(images)
     """
 
+    volume_preserving = True
+
     def build(self, input_shape):
         self._check(input_shape, height=self.factor, width=self.factor)
 
@@ -74,6 +76,8 @@ class UnSqueeze(_Factor):
     >>> images = UnSqueeze(2)(z)
     """
 
+    volume_preserving = True
+
     encode = Squeeze.decode
     decode = Squeeze.encode
 
@@ -101,6 +105,8 @@ class Reshape(FlowLayer):
 
     >>> z = Reshape((784,))(images)
     """
+
+    volume_preserving = True
 
     def __init__(self, target_shape, source_shape=None, **kwargs):
         super().__init__(**kwargs)
