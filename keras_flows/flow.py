@@ -29,8 +29,9 @@ class Flow(keras.Model):
     `decoder` is derived from the encoder and shares its weights. Saved as one
     `.keras` file that holds the encoder and the prior.
 
-    Raises ValueError for an encoder that is not functional or has several
-    inputs or outputs.
+    Raises ValueError for an encoder that is not functional, has several
+    inputs or outputs, or has no inverse, and for flow layers on the way to a
+    condition, whose log-determinants are none of the density's.
 
     >>> flow = Flow(keras.Model(x, z)); flow.compile("adam"); flow.fit(data)
     >>> pictures = flow.sample(16, temperature=0.8)
