@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_flows.cost import cost_table
-from keras_flows.data import first_batch
-from keras_flows.graph import invert, stray_layers
+from keras_flows.data import first_batch, with_weights
+from keras_flows.graph import check_bijection, invert
 from keras_flows.layers.dequantize import Dequantize
 from keras_flows.layers.flow_layer import Ledger, adapting, register
 from keras_flows.priors import StandardNormal
@@ -51,7 +51,8 @@ class Flow(keras.Model):
         if not self.prior.built:
             self.prior.build(encoder.output_shape)
         self.built = True
-        self._check_encoder()
+        check_bijection(encoder)
+        self.decoder  # noqa: B018  (raises where a layer has no inverse)
         inner = self._flatten_layers(include_self=False)
         self.levels = next((v.levels for v in inner if isinstance(v, Dequantize)), None)
         self.discrete = self.levels is not None
@@ -61,22 +62,6 @@ class Flow(keras.Model):
                 f"dtype='uint8'). Received: an input of dtype {self._input_dtype}."
             )
         self._bits_tracker = keras.metrics.Mean(name="bits_per_dim") if self.discrete else None
-
-    def _check_encoder(self):
-        """Raises a ValueError unless the encoder is a bijection whose log-det is the ledger's."""
-        shapes = self.encoder.input_shape[1:], self.encoder.output_shape[1:]
-        if None not in (*shapes[0], *shapes[1]) and math.prod(shapes[0]) != math.prod(shapes[1]):
-            raise ValueError(
-                "The latent of a flow has as many dimensions as its data. "
-                f"Received: an encoder from {shapes[0]} to {shapes[1]}."
-            )
-        self.decoder  # noqa: B018  (names the layer that has no inverse)
-        stray = stray_layers(self.encoder)
-        if stray:
-            raise ValueError(
-                "Flow layers on the way to a condition would add to the density what is none of "
-                f"its own: use ordinary layers there. Received: {stray}."
-            )
 
     @property
     def _input_dtype(self):
@@ -122,13 +107,13 @@ class Flow(keras.Model):
         if self.needs_adapt:
             batch, x = first_batch(x, batch_size)
             self.adapt(batch)
-        y = _with_weights(x, y, kwargs.get("sample_weight"))
+        y = with_weights(x, y, kwargs.get("sample_weight"))
         return super().fit(x, y, batch_size=batch_size, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`; `y` is ignored."""
         self._check_input(x)
-        return super().evaluate(x, _with_weights(x, y, kwargs.get("sample_weight")), **kwargs)
+        return super().evaluate(x, with_weights(x, y, kwargs.get("sample_weight")), **kwargs)
 
     @property
     def needs_adapt(self):
@@ -259,11 +244,6 @@ class Flow(keras.Model):
         load = keras.saving.deserialize_keras_object
         parts = {k: load(v, custom_objects) for k, v in config.items() if isinstance(v, dict)}
         return cls(**{**config, **parts})
-
-
-def _with_weights(x, y, sample_weight):
-    """A `y` where there are sample weights: without one Keras drops them."""
-    return np.zeros(len(x), "float32") if y is None and sample_weight is not None else y
 
 
 def _numpy(x):

@@ -1,5 +1,6 @@
 """Inverting a functional model: the only file that reads Keras' private graph."""
 
+import math
 from collections import defaultdict, deque
 
 import keras
@@ -172,7 +173,23 @@ def is_functional(model):
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
 
 
-def stray_layers(model):
+def check_bijection(encoder):
+    """Raises a ValueError where the ledger's log-det would not be that of the encoder's map."""
+    shapes = encoder.input_shape[1:], encoder.output_shape[1:]
+    if None not in (*shapes[0], *shapes[1]) and math.prod(shapes[0]) != math.prod(shapes[1]):
+        raise ValueError(
+            "The latent of a flow has as many dimensions as its data. "
+            f"Received: an encoder from {shapes[0]} to {shapes[1]}."
+        )
+    stray = _stray_layers(encoder)
+    if stray:
+        raise ValueError(
+            "Flow layers on the way to a condition would add to the density what is none of "
+            f"its own: use ordinary layers there. Received: {stray}."
+        )
+
+
+def _stray_layers(model):
     """Names of flow layers with a log-determinant that the outputs are not made of.
 
     They stand on the way to a condition, where their log-determinant is none of the map's.
@@ -184,7 +201,7 @@ def stray_layers(model):
         if any(id(t) in data for t in node.output_tensors):
             data.update(id(t) for t in _parts(node)[0])
             if is_functional(node.operation):
-                stray += stray_layers(node.operation)
+                stray += _stray_layers(node.operation)
         else:
             flows = [layer for layer in inner if isinstance(layer, FlowLayer)]
             stray += [layer.name for layer in flows if not layer.volume_preserving]
