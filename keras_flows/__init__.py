@@ -1,6 +1,6 @@
 """Normalizing flows as Keras 3 layers and models."""
 
-from keras_flows import callbacks, datasets, grids, layers, models, priors
+from keras_flows import callbacks, datasets, grids, layers, models, networks, pictures, priors
 from keras_flows.flow import Flow
 from keras_flows.graph import invert
 
@@ -14,5 +14,7 @@ __all__ = [
     "invert",
     "layers",
     "models",
+    "networks",
+    "pictures",
     "priors",
 ]

@@ -23,20 +23,22 @@ class SampleGrid(keras.callbacks.Callback):
         image_shape: (height, width, channels) where samples are vectors;
             square and grey if None.
         seed: integer that fixes the draws.
+        context: for a conditional flow, one for all samples or one each.
 
     >>> flow.fit(x, callbacks=[SampleGrid("samples/epoch_{epoch:03d}.png", 0.75)])
     """
 
-    def __init__(self, path, temperature=1.0, rows=15, columns=15, image_shape=None, seed=0):
+    def __init__(
+        self, path, temperature=1.0, rows=15, columns=15, image_shape=None, seed=0, context=None
+    ):
         super().__init__()
         self.path, self.temperature, self.image_shape = str(path), temperature, image_shape
-        self.rows, self.columns, self.seed = rows, columns, seed
+        self.rows, self.columns, self.seed, self.context = rows, columns, seed, context
 
     def on_epoch_end(self, epoch, logs=None):
-        flow = self.model
-        draws = flow.prior.draw((self.rows * self.columns, *flow.prior.latent_shape), self.seed)
-        samples = flow.decode(flow.prior.transform(draws, self.temperature), len(draws))
-        picture = grid(samples, self.rows, self.columns, self.image_shape)
+        n = self.rows * self.columns
+        samples = self.model.sample(n, self.temperature, self.seed, context=self.context)
+        picture = grid(samples, self.rows, self.columns, self.image_shape, self.model.levels)
         write_png(self.path.format(epoch=epoch + 1), picture)
 
 

@@ -32,6 +32,7 @@ def _row(layer, shape, cost):
 def multiply_adds(layer, output_shape):
     """Multiply-adds of a layer's matrix products for one sample, elementwise work left out."""
     net = getattr(layer, "net", layer)
+    output_shape = getattr(layer, "net_shape", output_shape)  # a network of half the picture, say
     if is_functional(net):
         return sum(multiply_adds(inner, outputs[0].shape) for inner, outputs in operations(net))
     weights = getattr(layer, "trainable_variables", [])

@@ -7,8 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_flows.cost import cost_table
-from keras_flows.data import first_batch, with_weights
-from keras_flows.graph import check_bijection, invert
+from keras_flows.data import are_arrays, first_batch, with_weights
+from keras_flows.graph import check_bijection, check_inputs, invert, joined_sizes
+from keras_flows.inputs import check_input, spread, with_context, with_labels
+from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.dequantize import Dequantize
 from keras_flows.layers.flow_layer import Ledger, adapting, register
 from keras_flows.priors import StandardNormal
@@ -19,19 +21,22 @@ class Flow(keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
-        encoder: functional `keras.Model` of flow layers, one input (data) to
-            one output (latent).
+        encoder: functional `keras.Model` of flow layers from one input (data)
+            to one output (latent). Further inputs are conditions: the flow is
+            then a density p(x | context).
         prior: density of the latent, `StandardNormal()` if None.
 
-    `compile(optimizer)` and `fit(x)` minimise the mean negative
+    A context is given for each sample, or one for all of them.
+
+    `compile(optimizer)` and `fit(x)`, or `fit([x, context])`, minimise the mean negative
     log-likelihood in nats; no y, no loss argument. Where the encoder starts
     from integers (a `Dequantize` layer) the progress bar shows bits/dim too.
     `decoder` is derived from the encoder and shares its weights. Saved as one
     `.keras` file that holds the encoder and the prior.
 
     Raises ValueError for an encoder that is not functional, has several
-    inputs or outputs, or has no inverse, and for flow layers on the way to a
-    condition, whose log-determinants are none of the density's.
+    inputs of data or outputs, or has no inverse, and for flow layers on the
+    way to a condition, whose log-determinants are none of the density's.
 
     >>> flow = Flow(keras.Model(x, z)); flow.compile("adam"); flow.fit(data)
     >>> pictures = flow.sample(16, temperature=0.8)
@@ -41,11 +46,7 @@ class Flow(keras.Model):
         # The density is computed in the variable dtype, also under a mixed policy.
         kwargs.setdefault("dtype", keras.config.dtype_policy().variable_dtype)
         super().__init__(**kwargs)
-        if len(getattr(encoder, "inputs", None) or ()) != 1 or len(encoder.outputs) != 1:
-            raise ValueError(
-                "Flow needs a functional encoder with one input and one output; for more, see "
-                f"keras_flows.invert. Received: encoder={encoder!r}."
-            )
+        check_inputs(encoder)
         self.encoder = encoder
         self.prior = StandardNormal() if prior is None else prior
         if not self.prior.built:
@@ -55,22 +56,40 @@ class Flow(keras.Model):
         self.decoder  # noqa: B018  (raises where a layer has no inverse)
         inner = self._flatten_layers(include_self=False)
         self.levels = next((v.levels for v in inner if isinstance(v, Dequantize)), None)
+        self.classes = next((v.classes for v in inner if isinstance(v, ClassVector)), None)
         self.discrete = self.levels is not None
-        if self.discrete and keras.backend.is_float_dtype(self._input_dtype):
+        dtype = keras.backend.standardize_dtype(encoder.inputs[0].dtype)
+        if self.discrete and keras.backend.is_float_dtype(dtype):
             raise ValueError(
                 "A flow that dequantizes takes integers: begin with keras.Input(shape, "
-                f"dtype='uint8'). Received: an input of dtype {self._input_dtype}."
+                f"dtype='uint8'). Received: an input of dtype {dtype}."
             )
         self._bits_tracker = keras.metrics.Mean(name="bits_per_dim") if self.discrete else None
 
     @property
-    def _input_dtype(self):
-        return keras.backend.standardize_dtype(self.encoder.inputs[0].dtype)
+    def data_shape(self):
+        """Shape of a sample."""
+        return tuple(self.encoder.inputs[0].shape[1:])
 
     @property
     def dims(self):
         """Dimensions of a sample."""
-        return math.prod(self.encoder.input_shape[1:])
+        return math.prod(self.data_shape)
+
+    @property
+    def conditional(self):
+        """Whether the density is one given a context."""
+        return len(self.encoder.inputs) > 1
+
+    @property
+    def latent_levels(self):
+        """Slices of the latent, one for each part that the encoder joins at its end.
+
+        For multi-scale flows from the finest scale to the coarsest.
+        """
+        sizes = joined_sizes(self.encoder) or [self.encoder.output_shape[-1]]
+        ends = np.cumsum([0, *sizes]).tolist()
+        return [slice(a, b) for a, b in zip(ends, ends[1:])]
 
     @property
     def decoder(self):
@@ -85,7 +104,7 @@ class Flow(keras.Model):
         return [name for name in super().__dir__() if name != "decoder"]
 
     def call(self, inputs, training=None):
-        self._check_input(inputs)
+        check_input(self, inputs)
         with Ledger() as ledger:
             z = self.encoder(inputs, training=training)
         # One log-det a sample, also where every sample has the same.
@@ -102,18 +121,33 @@ class Flow(keras.Model):
         return sum((ops.sum(penalty) for penalty in self.losses), loss)
 
     def fit(self, x=None, y=None, batch_size=None, **kwargs):
-        """As `keras.Model.fit`; `y` is ignored. Calls `adapt` on the first batch if nobody did."""
-        self._check_input(x)
+        """As `keras.Model.fit`. Calls `adapt` on the first batch if nobody did.
+
+        A context comes as `fit([x, context])`, as `fit(x, context)`, or in a
+        data set of `((x, context),)`; without one `y` is ignored.
+        """
+        x, y = with_labels(self, x, y)
+        check_input(self, x)
         if self.needs_adapt:
             batch, x = first_batch(x, batch_size)
             self.adapt(batch)
-        y = with_weights(x, y, kwargs.get("sample_weight"))
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            # TensorFlow traces a step that makes variables twice, and makes them slowly.
+            optimizer.build(self.trainable_variables)
+        held_out = kwargs.get("validation_data")
+        if isinstance(held_out, (list, tuple)) and hasattr(held_out[0], "shape"):
+            x_held_out, y_held_out, *weights = (*held_out, None)[: max(2, len(held_out))]
+            x_held_out, y_held_out = with_labels(self, x_held_out, y_held_out)
+            kwargs["validation_data"] = (x_held_out, y_held_out, *weights)
+        y = with_weights(y, kwargs.get("sample_weight"))
         return super().fit(x, y, batch_size=batch_size, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
-        """As `keras.Model.evaluate`; `y` is ignored."""
-        self._check_input(x)
-        return super().evaluate(x, with_weights(x, y, kwargs.get("sample_weight")), **kwargs)
+        """As `keras.Model.evaluate`; `y` as in `fit`."""
+        x, y = with_labels(self, x, y)
+        check_input(self, x)
+        return super().evaluate(x, with_weights(y, kwargs.get("sample_weight")), **kwargs)
 
     @property
     def needs_adapt(self):
@@ -126,101 +160,95 @@ class Flow(keras.Model):
 
         From an array as a whole, or from the first batch of any other data.
         """
-        if not hasattr(x, "shape"):
+        if not hasattr(x, "shape") and not are_arrays(x):
             x, _ = first_batch(x)
-        self._check_input(x)
+        check_input(self, x)
         with adapting(), Ledger():
-            self.encoder(ops.convert_to_tensor(x), training=True)
+            self.encoder(keras.tree.map_structure(ops.convert_to_tensor, x), training=True)
 
-    def log_prob(self, x, batch_size=None):
-        """log p(x) in nats, one a sample.
+    def log_prob(self, x, context=None, *, batch_size=None):
+        """log p(x), or log p(x | context), in nats, one a sample.
 
         A tensor of the backend gives a differentiable tensor; arrays and
         whatever `predict` takes give a NumPy array, computed in batches. For
         integers it is the log of the bound on their probability.
         """
-        if ops.is_tensor(x):
+        x = with_context(self, x, context)
+        if any(ops.is_tensor(part) for part in (x if isinstance(x, list) else [x])):
             z, log_det = self(x)
             return self.prior.log_prob(z) + log_det
-        self._check_input(x)
+        check_input(self, x)
         z, log_det = self.predict(x, batch_size=batch_size, verbose=0)
         return _numpy(self.prior.log_prob(ops.convert_to_tensor(z))) + log_det
 
-    def bits_per_dim(self, x, batch_size=None):
+    def bits_per_dim(self, x, context=None, *, batch_size=None):
         """-log2 p(x) / dims, one a sample, for integer data.
 
         Raises ValueError unless the encoder has a `Dequantize` layer: with
         other noise, or none, the figure bounds nothing.
         """
         if not self.discrete:
+            inner = self._flatten_layers(include_self=False)
+            noise = [f"{v.name} of width {v.high - v.low:g}" for v in inner if hasattr(v, "high")]
             raise ValueError(
                 "bits_per_dim is defined for integer data: the encoder needs a Dequantize layer, "
-                "whose noise spans one bin. For a density in nats use log_prob. "
-                f"Received: encoder '{self.encoder.name}' without one."
+                "whose noise spans exactly one bin. For a density in nats use log_prob. Received: "
+                f"encoder '{self.encoder.name}' with {noise or 'no noise'} and bins of no known "
+                "width."
             )
-        return self.log_prob(x, batch_size) / (-self.dims * math.log(2))
+        bits = self.log_prob(x, context, batch_size=batch_size)
+        return bits / (-self.dims * math.log(2))
 
-    def sample(self, n, temperature=1.0, seed=None, batch_size=None):
+    def sample(self, n, temperature=1.0, seed=None, batch_size=None, context=None):
         """`n` samples of data: the decoder's image of latents drawn at `temperature`.
 
-        An integer `seed` gives the same samples again. All are decoded in one
-        batch unless `batch_size` says otherwise.
+        A list of temperatures has one for each of `latent_levels`. An integer
+        `seed` gives the same samples again. `context` is one for all samples,
+        or one each. All are decoded in one batch unless `batch_size` says
+        otherwise.
         """
-        z = self.prior.sample(n, temperature, seed)
-        return self.decode(z, batch_size or n)
+        z = self.prior.sample(n, spread(self, temperature), seed)
+        return self.decode(z, context, batch_size=batch_size or n)
 
-    def encode(self, x, batch_size=None):
+    def encode(self, x, context=None, *, batch_size=None):
         """Latents of data, as an array."""
-        self._check_input(x)
+        x = with_context(self, x, context)
+        check_input(self, x)
         return self.encoder.predict(x, batch_size=batch_size, verbose=0)
 
-    def decode(self, z, batch_size=None):
+    def decode(self, z, context=None, *, batch_size=None):
         """Data of latents, as an array."""
-        return self.decoder.predict(_numpy(z), batch_size=batch_size, verbose=0)
+        z = with_context(self, _numpy(z), context)
+        return self.decoder.predict(z, batch_size=batch_size, verbose=0)
 
-    def reconstruct(self, x, batch_size=None):
+    def reconstruct(self, x, context=None, *, batch_size=None):
         """decoder(encoder(x)), which is x up to rounding."""
-        return self.decode(self.encode(x, batch_size), batch_size)
+        z = self.encode(x, context, batch_size=batch_size)
+        return self.decode(z, context, batch_size=batch_size)
 
-    def interpolate(self, a, b, steps=8):
+    def interpolate(self, a, b, steps=8, context=None):
         """Data on the straight line between the latents of a and b, ends included.
 
         For single samples the shape is `(steps, ...)`, for batches of n
-        `(n, steps, ...)`. Raises ValueError for shapes that differ or fewer than 2 steps.
+        `(n, steps, ...)`; `context` is one for all. Raises ValueError for
+        shapes that differ or fewer than 2 steps.
         """
         a, b = np.asarray(a), np.asarray(b)
-        shape = tuple(self.encoder.input_shape[1:])
+        shape = self.data_shape
         if a.shape != b.shape or a.shape[-len(shape) :] != shape or steps < 2:
             raise ValueError(
                 f"interpolate needs two samples, or two batches, of shape {shape} and 2 steps or "
                 f"more. Received: shapes {a.shape} and {b.shape}, steps={steps}."
             )
-        za, zb = (self.encode(v.reshape(-1, *shape)) for v in (a, b))
+        za, zb = (self.encode(v.reshape(-1, *shape), context) for v in (a, b))
         t = np.linspace(0, 1, steps).reshape(-1, *[1] * (za.ndim - 1))
         line = (1 - t) * za[:, None] + t * zb[:, None]
-        x = self.decode(line.reshape(-1, *za.shape[1:]).astype(za.dtype))
+        x = self.decode(line.reshape(-1, *za.shape[1:]).astype(za.dtype), context)
         return x.reshape(*a.shape[: a.ndim - len(shape)], steps, *shape)
 
     def summary(self, print_fn=print):
         """Prints each layer with its output's shape, parameters and multiply-adds a sample."""
         print_fn(cost_table(self))
-
-    def _check_input(self, x):
-        wanted = self._input_dtype
-        if not hasattr(x, "dtype") or keras.backend.is_float_dtype(wanted):
-            return
-        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
-            raise ValueError(
-                f"This flow takes integers ({wanted}), such as pixels from 0 to 255, and "
-                f"dequantizes them itself. Received: dtype={x.dtype}."
-            )
-        if self.discrete and isinstance(x, np.ndarray) and x.size:
-            low, high = x.min(), x.max()
-            if low < 0 or high >= self.levels:
-                raise ValueError(
-                    f"This flow takes integers from 0 to {self.levels - 1}. "
-                    f"Received: values from {low} to {high}."
-                )
 
     def get_compile_config(self):
         # On torch Keras names its own subclass of the optimizer, which no other backend can load.

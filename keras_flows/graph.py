@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 import keras
 
 from keras_flows.layers.flow_layer import FlowLayer
+from keras_flows.layers.split import Concat
 
 
 def invert(model, name=None):
@@ -173,9 +174,28 @@ def is_functional(model):
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
 
 
+def check_inputs(encoder):
+    """Raises a ValueError unless the output is made of the first input, and of no other."""
+    data = _roles(_functional(encoder))[0]
+    if len(data) != 1 or data[0] is not encoder.inputs[0] or len(encoder.outputs) != 1:
+        raise ValueError(
+            "Flow needs a functional encoder from one input of data, followed by any number of "
+            "conditions, to one output; for more, see keras_flows.invert. Received: "
+            f"encoder={encoder!r} with {len(encoder.inputs)} inputs, {len(data)} of them data, "
+            f"and {len(encoder.outputs)} outputs."
+        )
+
+
+def joined_sizes(encoder):
+    """Sizes of the parts that the encoder's last layer joins, or None if it joins nothing."""
+    operation, outputs = operations(encoder)[-1]
+    last = any(tensor is encoder.outputs[0] for tensor in outputs)
+    return operation.pattern if last and isinstance(operation, Concat) else None
+
+
 def check_bijection(encoder):
     """Raises a ValueError where the ledger's log-det would not be that of the encoder's map."""
-    shapes = encoder.input_shape[1:], encoder.output_shape[1:]
+    shapes = encoder.inputs[0].shape[1:], encoder.output_shape[1:]
     if None not in (*shapes[0], *shapes[1]) and math.prod(shapes[0]) != math.prod(shapes[1]):
         raise ValueError(
             "The latent of a flow has as many dimensions as its data. "

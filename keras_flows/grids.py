@@ -8,10 +8,11 @@ import numpy as np
 from keras_flows.files import written_whole
 
 
-def to_pictures(samples, image_shape=None):
+def to_pictures(samples, image_shape=None, levels=None):
     """Samples as uint8 pictures `(n, h, w, c)`.
 
-    Integers pass; floats are taken to lie in [0, 1], rounded and clipped,
+    Integers pass, stretched to 0..255 where they have fewer (or more) than
+    256 `levels`; floats are taken to lie in [0, 1], rounded and clipped,
     non-finite ones become black. Vectors are given `image_shape`, or become
     square and grey where it is None. Raises ValueError where that is
     impossible.
@@ -20,6 +21,8 @@ def to_pictures(samples, image_shape=None):
     if np.issubdtype(samples.dtype, np.floating):
         finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=0.0)
         samples = np.round(255 * np.clip(finite, 0, 1)).astype("uint8")
+    elif levels not in (None, 256):
+        samples = np.round(samples * (255 / (levels - 1))).astype("uint8")
     side = math.isqrt(samples.shape[-1])
     if image_shape is None and samples.ndim == 2 and side * side == samples.shape[-1]:
         image_shape = (side, side, 1)
@@ -33,9 +36,9 @@ def to_pictures(samples, image_shape=None):
     return samples.reshape(-1, *image_shape).astype("uint8")
 
 
-def grid(samples, rows, columns, image_shape=None):
+def grid(samples, rows, columns, image_shape=None, levels=None):
     """One picture of rows x columns samples, filled row by row, black where they end."""
-    pictures = to_pictures(samples, image_shape)[: rows * columns]
+    pictures = to_pictures(samples, image_shape, levels)[: rows * columns]
     n, h, w, c = pictures.shape
     sheet = np.zeros((rows * columns, h, w, c), "uint8")
     sheet[:n] = pictures
@@ -55,8 +58,19 @@ def write_png(path, picture):
         iio.imwrite(partial, picture, extension=".png")
 
 
-def temperature_sweep(flow, temperatures, columns, seed=0):
-    """Samples from the same standard draws at each temperature, a row each, row by row."""
-    draws = flow.prior.draw((columns, *flow.prior.latent_shape), seed)
-    rows = [flow.decode(flow.prior.transform(draws, t)) for t in temperatures]
+def temperature_sweep(flow, temperatures, columns, seed=0, context=None):
+    """Samples from the same standard draws at each temperature, a row each, row by row.
+
+    A temperature may be a list of one for each of `flow.latent_levels`.
+    """
+    rows = [flow.sample(columns, t, seed, context=context) for t in temperatures]
     return np.concatenate(rows)
+
+
+def reconstruction_rows(flow, x, columns, context=None):
+    """Full rows of data, each above a row of its reconstructions, row by row."""
+    whole = max(1, len(x) // columns) * columns
+    x, context = x[:whole], None if context is None else context[:whole]
+    back = flow.reconstruct(x, context)
+    cuts = range(0, len(x), columns)
+    return np.concatenate([part[i : i + columns] for i in cuts for part in (x, back)])

@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_flows.layers.flow_layer import FlowLayer, register
@@ -30,12 +31,17 @@ class Prior(keras.layers.Layer):
         return keras.random.normal(shape, dtype=self.variable_dtype, seed=seed)
 
     def sample(self, n, temperature=1.0, seed=None):
-        """`n` latents, `(n, ...)`; `temperature` scales their spread around the mode."""
-        if n < 1 or temperature < 0:
+        """`n` latents, `(n, ...)`; `temperature` scales their spread around the mode.
+
+        It is a number, or an array of one for each latent dimension.
+        """
+        if n < 1 or np.any(np.asarray(temperature) < 0):
             raise ValueError(
                 "sample needs n of 1 or more and a temperature of 0 or more. "
                 f"Received: n={n}, temperature={temperature}."
             )
+        if np.ndim(temperature):
+            temperature = ops.convert_to_tensor(temperature, self.variable_dtype)
         return self.transform(self.draw((n, *self.latent_shape), seed), temperature)
 
     def call(self, z):

@@ -16,9 +16,29 @@ from keras_flows.data import Shuffled
 from keras_flows.files import write_json, written_whole
 
 METRICS = "metrics.json"
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamax": keras.optimizers.Adamax,
+    "adamw": keras.optimizers.AdamW,
+}
+# Options that a resumed run shares with the run that it resumes.
+SAME = (
+    *("batch_size", "optimizer", "learning_rate", "schedule", "warmup", "clip"),
+    *("steps_per_epoch", "mixed_precision", "seed", "limit"),
+)
 
 
-def parser(description, *, epochs, batch_size, learning_rate, out):
+def parser(
+    description,
+    *,
+    epochs,
+    batch_size,
+    learning_rate,
+    out,
+    optimizer="adam",
+    data_required=False,
+    **defaults,
+):
     """The options that every script has; `--help` shows each with its default."""
     p = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -26,19 +46,26 @@ def parser(description, *, epochs, batch_size, learning_rate, out):
     add = p.add_argument
     add("--epochs", type=positive, default=epochs, help="passes over the training set")
     add("--batch-size", type=positive, default=batch_size, help="samples a step")
-    add("--learning-rate", type=float, default=learning_rate, help="of Adam")
+    add("--optimizer", choices=OPTIMIZERS, default=optimizer, help="from keras.optimizers")
+    add("--learning-rate", type=float, default=learning_rate, help="of the optimizer")
     add(
         "--schedule",
         choices=("constant", "cosine"),
         default="constant",
-        help="learning rate over all steps: as it is, or down to 0 along half a cosine",
+        help="learning rate over all steps: as it is, or down to 0 along half a cosine; after a "
+        "collapse the best weights come back, and a constant rate without warm-up is lowered",
     )
+    add("--warmup", type=int, default=0, help="steps in which the learning rate rises from 0")
+    add("--clip", type=float, help="largest norm of a step's gradient")
+    add("--steps-per-epoch", type=positive, help="instead of a pass over the training set")
     add("--seed", type=int, default=0, help="fixes weights, order of samples and noise")
     add("--limit", type=positive, help="use only so many training samples")
-    add("--data", type=Path, help="where the data is, instead of the script's own")
+    add("--data", type=Path, required=data_required, help="where the data is, see above")
     add("--out", type=Path, default=Path(out), help="folder for pictures, metrics and the model")
+    add("--mixed-precision", action="store_true", help="networks in bfloat16, flow in float32")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add("--dry-run", action="store_true", help="build, do one step, write nothing")
+    add("--dry-run", action="store_true", help="build, do a step, write nothing to --out")
+    p.set_defaults(**defaults)
     return p
 
 
@@ -57,6 +84,28 @@ def positive(text):
     return value
 
 
+def optimizer(args, rows):
+    """The optimizer that the options ask for, for so many training samples."""
+    steps = args.epochs * (args.steps_per_epoch or -(-rows // args.batch_size))
+    rate = args.learning_rate
+    if args.warmup or args.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if args.warmup else rate,
+            max(1, steps - args.warmup),
+            alpha=1.0 if args.schedule == "constant" else 0.0,
+            warmup_target=rate if args.warmup else None,
+            warmup_steps=args.warmup,
+        )
+    return OPTIMIZERS[args.optimizer](rate, global_clipnorm=args.clip)
+
+
+def start(args):
+    """Sets the seed and the precision that the options ask for."""
+    keras.utils.set_random_seed(args.seed)
+    if args.mixed_precision:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+
+
 class Run:
     """One training run in one folder.
 
@@ -67,41 +116,43 @@ class Run:
     """
 
     def __init__(self, args, same=()):
-        keras.utils.set_random_seed(args.seed)
-        names = ("batch_size", "learning_rate", "schedule", "seed", "limit", *same)
+        start(args)
+        names = (*SAME, *same)
         # A cosine ends with the last epoch, so there the length is part of the run.
         names += ("epochs",) * (args.schedule == "cosine")
-        settings = {name: getattr(args, name) for name in names}
+        values = {name: getattr(args, name) for name in names}
+        settings = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
         settings["backend"] = keras.backend.backend()
         self.args = args
         self.checkpoint = Checkpoint(args.out / "checkpoint", every_seconds=20, settings=settings)
         self.interrupt = StopOnInterrupt(self.checkpoint)
 
-    def flow(self, build, steps_per_epoch):
-        """The flow to train: the resumed one, or `build()` compiled with Adam."""
+    def flow(self, build, rows):
+        """The flow to train on so many samples: the resumed one, or `build()`, compiled."""
         flow, self.epochs_done = self.checkpoint.restore() if self.args.resume else (None, 0)
         if flow is not None:
             print(f"Resuming after epoch {self.epochs_done}.")
             return flow
-        rate, steps = self.args.learning_rate, self.args.epochs * steps_per_epoch
-        if self.args.schedule == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
         flow = build()
-        flow.compile(optimizer=keras.optimizers.Adam(rate))
+        flow.compile(optimizer(self.args, rows))
         return flow
 
-    def train(self, flow, x, validation, callbacks=()):
-        """Trains what epochs are left; the flow then has its best epoch's weights."""
+    def train(self, flow, x, validation, callbacks=(), *, validation_batch_size=1000, **options):
+        """Trains what epochs are left; the flow then has its best epoch's weights.
+
+        `options` are those of `Shuffled`.
+        """
         if not self.epochs_done:
             self.checkpoint.clear()
-        data = Shuffled(x, self.args.batch_size, self.args.seed)
+        args = self.args
+        data = Shuffled(x, args.batch_size, args.seed, steps=args.steps_per_epoch, **options)
         flow.fit(
             data,
             shuffle=False,
             epochs=self.args.epochs,
             initial_epoch=self.epochs_done,
             validation_data=(validation,),
-            validation_batch_size=1000,
+            validation_batch_size=validation_batch_size,
             callbacks=[data.callback(), *callbacks, self.checkpoint, self.interrupt],
         )
         return self.checkpoint.best_flow(flow)
@@ -147,6 +198,14 @@ def machine():
         "cores": _cores(),
         "versions": versions,
     }
+
+
+def peak_memory_gib():
+    """The most memory that this process has had, on systems that tell it."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2 ** (30 if sys.platform == "darwin" else 20)
 
 
 def _cores():

@@ -84,7 +84,7 @@ def main(argv=None):
     pixels = load(args)
     same = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")
     run = common.Run(args, same)
-    flow = run.flow(lambda: build(args), steps_per_epoch=-(-len(pixels[0]) // args.batch_size))
+    flow = run.flow(lambda: build(args), len(pixels[0]))
     train, validation, test = (datasets.as_input(flow, x) for x in pixels)
     flow.summary()
     if args.dry_run:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_flows import Flow, layers
-from tests.layers import net
+from tests.nets import net
 
 
 def vectors(n=64, dims=4, seed=0):

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-from keras import ops
 
-import keras_flows
 from keras_flows import layers
+from tests.nets import Sinh, affine, checkers, conv_net, glow_step, net, net64, net_of_two
 
 
 def normal(rng, shape):
@@ -48,21 +47,6 @@ class Case:
 
 def case(make, *shapes, draw=normal, bad=()):
     return Case(make, shapes, draw, tuple(bad))
-
-
-@keras.saving.register_keras_serializable("my_flows")
-class Sinh(keras_flows.layers.FlowLayer):
-    """The example of FlowLayer's docstring, word for word (a test compares them)."""
-
-    def encode(self, x):
-        return ops.arcsinh(x), -self.sum(0.5 * ops.log1p(x * x))
-
-    def decode(self, z):
-        return ops.sinh(z), self.sum(ops.log(ops.cosh(z)))
-
-
-def net(outputs):
-    return keras.Sequential([keras.layers.Dense(6, activation="tanh"), keras.layers.Dense(outputs)])
 
 
 VECTOR, IMAGE = (5,), (4, 4, 3)
@@ -111,6 +95,46 @@ CASES = {
     "Coupling-halves": case(lambda: layers.Coupling(net(2), split="halves"), VECTOR),
     "Coupling-flip": case(lambda: layers.Coupling(net(3), flip=True), VECTOR, bad=[[(2, 4)]]),
     "Coupling-image": case(lambda: layers.Coupling(net(1), split="halves"), IMAGE),
+    "Coupling-sigmoid": case(lambda: affine(net(4)), VECTOR, bad=[[(2, 8)], [(2, 1)], [(2,)]]),
+    "Coupling-tanh": case(lambda: affine(net(6), "halves", True, "tanh"), VECTOR, bad=[[(2, 4)]]),
+    "Coupling-exp": case(lambda: affine(net(2), "interleaved", False, "exp"), IMAGE),
+    "Coupling-context": case(
+        lambda: layers.Coupling(net_of_two((3,), (2,), 4), "affine"),
+        VECTOR,
+        (2,),
+        bad=[[(2, 5)], [(2, 5), (2, 3)], [(2, 5), (2, 2), (2, 2)], [(2, 6), (2, 2)]],
+    ),
+    "Coupling-context-image": case(
+        lambda: layers.Coupling(net_of_two((4, 4, 1), (4, 4, 2), 2), split="halves", flip=True),
+        IMAGE,
+        (4, 4, 2),
+    ),
+    "CheckerboardCouple-even": case(
+        lambda: checkers(6),
+        IMAGE,
+        bad=[[(2, 4, 4)], [(2, 4, 4, 2)], [(2, None, 4, 3)], [(2, 1, 1, 3)], [(2, 4)]],
+    ),
+    "CheckerboardCouple-odd": case(
+        lambda: checkers(4, flip=True, scale="sigmoid"), (2, 3, 2), bad=[[(2, 2, 3, 1)]]
+    ),
+    "CheckerboardCouple-additive": case(lambda: checkers(1, "additive", flip=True), (3, 5, 1)),
+    "CheckerboardCouple-context": case(
+        lambda: layers.CheckerboardCouple(net_of_two((3, 1, 2), (3, 1, 2), 2), scale="exp"),
+        (3, 2, 1),
+        (3, 1, 2),
+        bad=[[(2, 3, 2, 1)]],
+    ),
+    "Chain-image": case(
+        lambda: layers.Chain(glow_step(conv_net(2))), IMAGE, bad=[[(2, 4, 4, 1)], [(2, None)]]
+    ),
+    "Chain-vector": case(
+        lambda: layers.Chain(
+            [*glow_step(net64(4)), layers.BatchNormFlow(), affine(net64(4), flip=True)]
+        ),
+        (4,),
+        bad=[[(2, 5)], [(2, 4), (2, 4)]],
+    ),
+    "Chain-weightless": case(lambda: layers.Chain([layers.Permute(), layers.Permute()]), VECTOR),
     "Scale-vector": case(lambda: layers.Scale(), VECTOR, bad=[[(2, None)], [(2,)]]),
     "Scale-image": case(lambda: layers.Scale("zeros"), IMAGE),
     "Scale-data": case(lambda: layers.Scale("zeros", data_init=True), VECTOR),
@@ -119,6 +143,9 @@ CASES = {
     "Actnorm-image": case(lambda: layers.Actnorm(), IMAGE),
     "Actnorm-scale": case(lambda: layers.Actnorm(use_shift=False), IMAGE),
     "Actnorm-identity": case(lambda: layers.Actnorm(data_init=False), VECTOR),
+    "BatchNormFlow-vector": case(lambda: layers.BatchNormFlow(), VECTOR, bad=[[(2, None)], [(2,)]]),
+    "BatchNormFlow-image": case(lambda: layers.BatchNormFlow(0.5, data_init=False), IMAGE),
+    "BatchNormFlow-plain": case(lambda: layers.BatchNormFlow(0.5, affine=False), IMAGE),
     "CondActnorm-vector": case(
         lambda: layers.CondActnorm(), (3,), (2,), bad=[[(2, 3)], [(2, 3), (2, 4, 4, 2)]]
     ),
@@ -130,6 +157,13 @@ CASES = {
         bad=[[(2, 4, 4, 3), (2, 4, 2, 3)], [(2, 4, 3), (2, 4, 3)], [(2, 4, 4, 3)]],
     ),
     "CondActnorm-image-scale": case(lambda: layers.CondActnorm(use_shift=False), IMAGE, (4, 4, 2)),
+    "CondActnorm-class": case(
+        lambda: layers.CondActnorm(),
+        IMAGE,
+        (2,),
+        bad=[[(2, 4, 4, 3), (2, None)], [(2, 4, 4, 3), (2, 2), (2, 2)]],
+    ),
+    "CondActnorm-class-scale": case(lambda: layers.CondActnorm(use_shift=False), IMAGE, (2,)),
     "InvConv-vector": case(lambda: layers.InvConv(seed=3), VECTOR, bad=[[(2, None)], [(2,)]]),
     "InvConv-image": case(lambda: layers.InvConv(), IMAGE),
     "Squeeze-2": case(lambda: layers.Squeeze(), IMAGE, bad=[[(2, 3, 4, 3)], [(2, 4, 4)]]),
@@ -141,8 +175,15 @@ CASES = {
     "Quantize-256": case(lambda: layers.Quantize(), VECTOR, draw=bin_middles),
     "Logit-vector": case(lambda: layers.Logit(), VECTOR, draw=unit),
     "Logit-image": case(lambda: layers.Logit(1e-3), IMAGE, draw=unit),
+    "Rescale-vector": case(lambda: layers.Rescale(2.0, -1.0), VECTOR),
+    "Rescale-image": case(lambda: layers.Rescale(-0.3), IMAGE),
     "Inverse-InvConv": case(lambda: layers.Inverse(layers.InvConv(seed=2)), IMAGE),
     "Inverse-Coupling": case(lambda: layers.Coupling(net(2)).inverse(), VECTOR),
+    "Inverse-CheckerboardCouple": case(lambda: checkers(6).inverse(), IMAGE),
+    "Inverse-Chain": case(
+        lambda: layers.Chain([affine(net64(4)), layers.InvConv()]).inverse(), VECTOR
+    ),
+    "Inverse-BatchNormFlow": case(lambda: layers.BatchNormFlow().inverse(), VECTOR),
     "Inverse-CondActnorm": case(lambda: layers.CondActnorm().inverse(), (3,), (2,)),
     "Inverse-AddCouple": case(lambda: layers.AddCouple().inverse(), (3,), (2,), (2,)),
     "Inverse-Actnorm": case(lambda: layers.Actnorm(data_init=False).inverse(), VECTOR),
@@ -151,10 +192,12 @@ CASES = {
 }
 
 WEIGHTED = [
-    name for name in CASES if name.split("-")[0] in ("Coupling", "Scale", "Actnorm", "CondActnorm")
+    name
+    for name in CASES
+    if name.removeprefix("Inverse-").split("-")[0]
+    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm Coupling InvConv Scale".split()
 ]
-WEIGHTED += ["InvConv-vector", "InvConv-image"]
-WEIGHTED += ["Inverse-InvConv", "Inverse-Coupling", "Inverse-CondActnorm", "Inverse-Actnorm"]
+WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
 
 BAD_OPTIONS = {
     "Shuffle mode": lambda: layers.Shuffle("sideways"),
@@ -164,6 +207,16 @@ BAD_OPTIONS = {
     "Coupling mode": lambda: layers.Coupling(net(2), mode="subtractive"),
     "Coupling split": lambda: layers.Coupling(net(2), split="checkerboard"),
     "Coupling net": lambda: layers.Coupling(lambda x: x),
+    "Coupling scale": lambda: layers.Coupling(net(2), scale="softplus"),
+    "Checkerboard mode": lambda: layers.CheckerboardCouple(net(2), "halves"),
+    "Checkerboard net": lambda: layers.CheckerboardCouple(None),
+    "Chain of none": lambda: layers.Chain([]),
+    "Chain of networks": lambda: layers.Chain([layers.Scale(), keras.layers.Dense(5)]),
+    "Chain with conditions": lambda: layers.Chain([layers.CondActnorm()]),
+    "BatchNormFlow momentum": lambda: layers.BatchNormFlow(1.0),
+    "BatchNormFlow epsilon": lambda: layers.BatchNormFlow(epsilon=0.0),
+    "Rescale": lambda: layers.Rescale(0),
+    "ClassVector": lambda: layers.ClassVector(0),
     "Scale factor": lambda: layers.Scale(factor=0.0),
     "Squeeze factor": lambda: layers.Squeeze(1),
     "UnSqueeze factor": lambda: layers.UnSqueeze(1.5),

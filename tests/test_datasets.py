@@ -1,13 +1,16 @@
 """Loaders, pictures and whole files."""
 
 import gzip
+import types
 
 import imageio.v3 as iio
+import keras
 import numpy as np
 import pytest
 
 from keras_flows import datasets, grids
 from keras_flows.files import written_whole
+from tests.flows import pixel_flow
 
 
 def tiny():
@@ -72,6 +75,65 @@ def test_npz_of_something_else_is_refused(tmp_path, change):
     np.savez(tmp_path / "other.npz", **arrays)
     with pytest.raises(ValueError, match="other.npz.*Received"):
         datasets.mnist(tmp_path / "other.npz")
+
+
+def tiny_colors(labels=(5, 1)):
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 256, (5, 32, 32, 3), "uint8"), rng.integers(0, 10, labels, "uint8")
+    return {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2]}
+
+
+@pytest.mark.parametrize("labels", [(5,), (5, 1)])
+def test_cifar10_from_npz(tmp_path, labels):
+    np.savez(tmp_path / "c.npz", **tiny_colors(labels))
+    (x, y), (x_test, y_test) = datasets.cifar10(tmp_path / "c.npz")
+    assert np.array_equal(x, tiny_colors()["x_train"]) and x_test.shape == (2, 32, 32, 3)
+    assert np.array_equal(y, tiny_colors()["y_train"][:, 0]) and y_test.shape == (2,)
+
+
+def test_cifar10_is_what_keras_has_or_says_what_to_do(monkeypatch):
+    x_train, y_train, x_test, y_test = tiny_colors().values()
+    whole = (x_train, y_train), (x_test, y_test)
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: whole)
+    assert datasets.cifar10()[0][1].shape == (5,)
+
+    def no_network():
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
+    with pytest.raises(OSError, match="CIFAR-10 is not here.*--data.*URL fetch failure"):
+        datasets.cifar10()
+
+
+def test_other_files_are_not_cifar10(tmp_path):
+    np.savez(tmp_path / "m.npz", **tiny())
+    with pytest.raises(ValueError, match="m.npz is not CIFAR-10: x_train.*Received"):
+        datasets.cifar10(tmp_path / "m.npz")
+    with pytest.raises(FileNotFoundError, match="nowhere.npz: an npz file[.]"):
+        datasets.cifar10(tmp_path / "nowhere.npz")
+
+
+def entry(levels, shape=(2, 2, 1)):
+    """What `as_input` knows a flow by, with a condition beside its data."""
+    inputs = keras.Input(shape, dtype="uint8" if levels else "float32"), keras.Input((3,))
+    encoder = types.SimpleNamespace(inputs=inputs)
+    return types.SimpleNamespace(encoder=encoder, levels=levels, discrete=levels is not None)
+
+
+def test_input_is_reduced_to_the_flows_levels():
+    pixels = np.array([[[0, 7], [8, 255]]], "uint8")
+    for levels, wanted in [(32, [0, 0, 1, 31]), (2, [0, 0, 0, 1]), (256, [0, 7, 8, 255])]:
+        x = datasets.as_input(entry(levels), pixels)
+        assert x.shape == (1, 2, 2, 1) and x.dtype == np.uint8 and x.ravel().tolist() == wanted
+    x = datasets.as_input(entry(None, (4,)), pixels)
+    assert x.shape == (1, 4) and x.dtype == np.float32 and x[0, 3] == 1
+    with pytest.raises(ValueError, match="power of two. Received.*levels=100"):
+        datasets.as_input(entry(100), pixels)
+
+
+def test_input_of_a_flow_that_dequantizes():
+    x = datasets.as_input(pixel_flow(levels=4), np.array([[0, 255], [64, 63]], "uint8"))
+    assert x.tolist() == [[0, 3], [1, 0]]
 
 
 def test_pictures_round_and_clip():

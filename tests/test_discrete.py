@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_flows import Flow, layers, priors
+from keras_flows import Flow, layers, models, networks, priors
 from tests.flows import pixel_flow, trained
+from tests.multiscale import eager, train_briefly
 from tests.numeric import array
 
 LEVELS = 4
@@ -98,6 +99,14 @@ def test_integers_come_back_exactly_with_noise(levels):
     assert back.dtype == ("uint8" if levels <= 256 else "int32")
 
 
+def test_a_chain_passes_on_whether_a_density_is_asked_for():
+    x = keras.Input((3,), dtype="uint8")
+    flow = Flow(keras.Model(x, layers.Chain([layers.Dequantize(LEVELS), layers.Scale("zeros")])(x)))
+    data = np.tile(np.array([[0, 1, 3]], "uint8"), (8, 1))
+    np.testing.assert_allclose(flow.encode(data), (data + 0.5) / LEVELS, rtol=1e-6)
+    assert len(np.unique(flow.log_prob(data))) == 8 and flow.discrete
+
+
 def test_quantize_clips():
     z = np.array([[-0.5, 0.0, 0.999, 1.0, 7.0]], "float32")
     assert array(layers.Quantize(4)(z)).tolist() == [[0, 0, 3, 3, 3]]
@@ -129,3 +138,58 @@ def test_bits_per_dim_of_noise_of_unknown_width_are_refused():
     flow = Flow(keras.Model(x, layers.Scale()(layers.UniformNoise(-0.01, 0.0)(x))))
     with pytest.raises(ValueError, match="Dequantize.*Received"):
         flow.bits_per_dim(np.zeros((2, 2), "float32"))
+
+
+@pytest.mark.parametrize("levels", [256, 32])
+def test_uniform_pictures_need_the_logarithm_of_their_levels(levels):
+    x = keras.Input((2, 2, 3), dtype="uint8")
+    z = layers.Logit(1e-6)(layers.Dequantize(levels)(x))
+    flow = Flow(keras.Model(x, z), priors.StandardLogistic())
+    pictures = np.random.default_rng(0).integers(0, levels, size=(16, 2, 2, 3)).astype("uint8")
+    np.testing.assert_allclose(flow.bits_per_dim(pictures), np.log2(levels), rtol=1e-5)
+
+
+PICTURES = np.array(list(itertools.product(range(LEVELS), repeat=4)), "uint8").reshape(-1, 2, 2, 1)
+TINY = {"image_shape": (2, 2, 1), "levels": 1, "hidden": 4, "levels_per_channel": LEVELS, "seed": 0}
+
+
+def plain_flow():
+    """[0, 1) as it comes."""
+    x = keras.Input((2, 2, 1), dtype="uint8")
+    h = layers.Squeeze()(layers.Dequantize(LEVELS, seed=0)(x))
+    net = networks.ConvNet(4, 4)
+    steps = [layers.Actnorm(), layers.InvConv(0), layers.Coupling(net, "affine", split="halves")]
+    return Flow(keras.Model(x, layers.Reshape((4,))(layers.Chain(steps)(h))))
+
+
+PICTURE_FLOWS = {
+    "plain": plain_flow,
+    "blog": lambda: models.Glow(depth=2, **TINY),
+    "paper": lambda: models.Glow(variant="paper", depth=1, classes=2, **TINY),
+    "logit": lambda: models.RealNVP(blocks=0, alpha=1e-4, **TINY),
+}
+
+
+def total_probability(flow, label=None, draws=200):
+    """The sum of P(x) over all pictures there are, and its standard error over the noise."""
+    context = None if label is None else np.full(draws * len(PICTURES), label)
+    log_prob = flow.log_prob(np.tile(PICTURES, (draws, 1, 1, 1)), context, batch_size=30000)
+    sums = np.exp(log_prob.astype("float64")).reshape(draws, -1).sum(1)
+    return sums.mean(), sums.std() / np.sqrt(draws)
+
+
+@pytest.mark.parametrize("name", PICTURE_FLOWS)
+def test_probabilities_of_all_pictures_sum_to_one(name):
+    flow = eager(PICTURE_FLOWS[name]())
+    # Pictures of the two levels in the middle, which a normal fits with little beyond the ends.
+    x = PICTURES[np.all((PICTURES == 1) | (PICTURES == 2), axis=(1, 2, 3))]
+    data = (x, x[:, 0, 0, 0] - 1) if flow.conditional else (x,)
+    untrained = total_probability(flow, 0 if flow.conditional else None, draws=10)[0]
+    train_briefly(flow, *data, steps=2 if name == "logit" else 30, rate=0.05)
+    for label in (0, 1) if flow.conditional else (None,):
+        total, error = total_probability(flow, label)
+        # Without a logit the density reaches beyond [0, 1), where no picture lies: the sum falls
+        # short of 1 by that mass. The logit's ends, at 9 here, are beyond all of it.
+        assert error < 0.02 and total < 1 + 4 * error
+        assert total > (1 - 4 * error if name == "logit" else 0.97)
+    assert name == "logit" or untrained < 0.5

@@ -11,7 +11,7 @@ from keras_flows import Flow, layers
 from keras_flows.data import first_batch
 from keras_flows.layers.flow_layer import Ledger
 from tests.flows import picture_flow, pictures, pixel_flow, trained, vector_flow, vectors
-from tests.layers import Sinh
+from tests.nets import Sinh
 from tests.numeric import array, gradient, perturb
 
 

@@ -1,11 +1,13 @@
 """What layers compute, by formula and by number: a wrong map can still be invertible."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_flows import layers
-from tests.layers import CASES, net, normal
+from tests.layers import CASES, normal
+from tests.nets import net
 from tests.numeric import array, arrays, built, encode, perturb
 
 
@@ -120,6 +122,18 @@ def test_logit():
     x = np.array([[0.0, 0.5, 1.0]], "float32")
     z = array(layers.Logit(0.05)(x))
     np.testing.assert_allclose(z, [[np.log(0.05 / 0.95), 0, np.log(0.95 / 0.05)]], atol=1e-5)
+
+
+def test_class_vectors_are_unit_vectors():
+    layer = layers.ClassVector(3)
+    assert array(layer(np.array([2, 0]))).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert layer(keras.Input((), dtype="uint8")).shape == (None, 3)
+    assert type(layer).from_config(layer.get_config()).classes == 3
+
+
+def test_rescale():
+    (z,), log_det = encode(layers.Rescale(-2.0, 1.0), [np.array([[0.0, 0.5, 1.0]], "float32")])
+    assert z.tolist() == [[1, 0, -1]] and log_det == pytest.approx(3 * np.log(2))
 
 
 def test_dequantize_gives_the_middle_of_the_bin_outside_training():

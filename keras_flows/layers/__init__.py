@@ -1,7 +1,11 @@
 """Flow layers: each an ordinary Keras layer with `.inverse()` and a log-determinant."""
 
+from keras_flows.layers.batch_norm import BatchNormFlow
+from keras_flows.layers.chain import Chain
+from keras_flows.layers.checkerboard import CheckerboardCouple
+from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.coupling import AddCouple, Coupling
-from keras_flows.layers.dequantize import Dequantize, Logit, Quantize, UniformNoise
+from keras_flows.layers.dequantize import Dequantize, Logit, Quantize, Rescale, UniformNoise
 from keras_flows.layers.flow_layer import FlowLayer, Inverse
 from keras_flows.layers.inv_conv import InvConv
 from keras_flows.layers.permute import Permute, Shuffle
@@ -12,6 +16,10 @@ from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
 __all__ = [
     "Actnorm",
     "AddCouple",
+    "BatchNormFlow",
+    "Chain",
+    "CheckerboardCouple",
+    "ClassVector",
     "Concat",
     "ConcatVector",
     "CondActnorm",
@@ -23,6 +31,7 @@ __all__ = [
     "Logit",
     "Permute",
     "Quantize",
+    "Rescale",
     "Reshape",
     "Scale",
     "Shuffle",

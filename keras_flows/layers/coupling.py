@@ -1,4 +1,4 @@
-"""Coupling layers: one half of the input shifts the other."""
+"""Coupling layers: one part of the input moves the other."""
 
 import keras
 from keras import ops
@@ -7,6 +7,8 @@ from keras_flows.layers.flow_layer import (
     FlowLayer,
     Ledger,
     check_list,
+    fixed_last_axis,
+    is_shape,
     known_size,
     register,
     serialize_shared,
@@ -48,77 +50,158 @@ class AddCouple(FlowLayer):
         return [z1, z2 + shift], None
 
 
-@register
-class Coupling(FlowLayer):
-    """Coupling layer that owns its network: z = join(x1, x2 - net(x1)), log-det 0.
+SCALES = {
+    "sigmoid": lambda raw: ops.log_sigmoid(raw + 2.0),
+    "tanh": ops.tanh,
+    "exp": lambda raw: raw,
+}
 
-    Args:
-        net: Keras layer or model from x1 to a tensor of x2's shape.
-        mode: "additive".
-        split: "interleaved" (even and odd positions of the last axis) or
-            "halves" (first and second half).
-        flip: whether the roles of the two parts are exchanged.
 
-    Shapes: `(..., d)` to the same, d of 2 or more. Both directions cost one
-    evaluation of the network. Raises ValueError if the network's output has
-    not the shape of x2. Paper: NICE (1410.8516) section 3.2.
+class BaseCoupling(FlowLayer):
+    """What couplings share: z2 = (x2 - t) exp(s), with t and s from a network of x1.
 
-    >>> z = Coupling(keras.Sequential([Dense(64, "relu"), Dense(d // 2)]))(x)
+    A subclass cuts inputs in two parts and joins them again: `_cut`, `_join`
+    and `_cut_shapes`, each with the moved part last.
     """
 
-    volume_preserving = True
-
-    def __init__(self, net, mode="additive", split="interleaved", flip=False, **kwargs):
+    def __init__(self, net, mode, flip, scale, **kwargs):
         super().__init__(**kwargs)
-        if mode != "additive":
-            raise ValueError(f"mode is 'additive'. Received: mode={mode!r}.")
-        if split not in ("interleaved", "halves"):
-            raise ValueError(f"split is 'interleaved' or 'halves'. Received: split={split!r}.")
+        for name, value, known in (
+            ("mode", mode, ("additive", "affine")),
+            ("scale", scale, tuple(SCALES)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is one of {known}. Received: {name}={value!r}.")
         if not isinstance(net, keras.layers.Layer):
             raise ValueError(f"net is a Keras layer or model. Received: net={net!r}.")
-        self.net, self.mode, self.split, self.flip = net, mode, split, bool(flip)
-        parts = {"interleaved": SplitVector, "halves": Split}[split]
-        self._parts = parts(dtype=self.dtype_policy.name)
+        self.net, self.mode, self.scale, self.flip = net, mode, scale, bool(flip)
+        self.volume_preserving = mode == "additive"
 
     def build(self, input_shape):
-        if known_size(self, input_shape) < 2:
+        shape, *context = [input_shape] if is_shape(input_shape) else input_shape
+        self.conditions = len(context)
+        first, second = self._cut_shapes(tuple(shape))
+        self.input_spec = self._spec(tuple(shape))
+        if context:
+            self.input_spec = [self.input_spec, *(keras.InputSpec(ndim=len(c)) for c in context)]
+        self.net_shape = given = self._given(first, *context)
+        *sides, channels = second[1:]
+        wanted = (*sides, channels * (1 if self.mode == "additive" else 2))
+        if given[1:] != wanted:
             raise ValueError(
-                "Coupling needs two positions or more on the last axis. "
-                f"Received: input_shape={tuple(input_shape)}."
+                f"The network of '{self.name}' ({self.mode}) must turn {first} into "
+                f"{(None, *wanted)}. Received: a network that gives {given}."
             )
-        first, second = self._ordered(self._parts.compute_output_shape(input_shape))
-        given = tuple(self.net(keras.KerasTensor(first, self.compute_dtype)).shape)
-        if given[1:] != tuple(second)[1:]:
+        if self.mode == "affine" and self.scale == "tanh":
+            self.bound = self.add_weight(name="bound", shape=(channels,), initializer="ones")
+
+    def _spec(self, shape):
+        return fixed_last_axis(shape[-1])
+
+    def _given(self, *shapes):
+        """The shape of what the network makes of x1 and contexts of these shapes."""
+        symbols = [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
+        try:
+            return tuple(self.net(self._net_input(*symbols)).shape)
+        except ValueError as error:
             raise ValueError(
-                f"The network of '{self.name}' must turn {first} into {second}. "
-                f"Received: a network that gives {given}."
-            )
+                f"The network of '{self.name}' must take the part that stays, {shapes[0]}, and "
+                f"{len(shapes) - 1} contexts. Received: {shapes}, of which it says: {error}"
+            ) from error
 
     def _ordered(self, parts):
         return parts[::-1] if self.flip else parts
 
-    def _shift(self, x1):
-        # Whatever log-determinants the network's own layers have are none of the map's.
-        with Ledger():
-            return ops.cast(self.net(x1), self.compute_dtype)
+    def _net_input(self, x1, *context):
+        return [x1, *context] if context else x1
 
-    def _couple(self, x, sign):
-        x1, x2 = self._ordered(self._parts.encode(x)[0])
-        x2 = x2 + sign * self._shift(x1)
-        return self._parts.decode(self._ordered([x1, x2]))[0], None
+    def _params(self, x1, context):
+        """t and s for the other part; s is None where it is 0."""
+        # Whatever log-determinants the network's own layers have are none of the map's.
+        with Ledger(Ledger.active()):
+            params = ops.cast(self.net(self._net_input(x1, *context)), self.compute_dtype)
+        if self.mode == "additive":
+            return params, None
+        shift, raw = ops.split(params, 2, axis=-1)
+        log_scale = SCALES[self.scale](raw)
+        return shift, self.bound * log_scale if self.scale == "tanh" else log_scale
 
     def encode(self, x):
-        return self._couple(x, -1.0)
+        x, *context = x if self.conditions else [x]
+        x1, x2 = self._cut(x)
+        shift, log_scale = self._params(x1, context)
+        if log_scale is None:
+            return self._join(x1, x2 - shift), None
+        return self._join(x1, (x2 - shift) * ops.exp(log_scale)), self.sum(log_scale)
 
     def decode(self, z):
-        return self._couple(z, 1.0)
+        z, *context = z if self.conditions else [z]
+        z1, z2 = self._cut(z)
+        shift, log_scale = self._params(z1, context)
+        if log_scale is None:
+            return self._join(z1, z2 + shift), None
+        return self._join(z1, z2 * ops.exp(-log_scale) + shift), -self.sum(log_scale)
 
     def get_config(self):
         net = serialize_shared(self.net)
-        own = {"net": net, "mode": self.mode, "split": self.split, "flip": self.flip}
+        own = {"net": net, "mode": self.mode, "flip": self.flip, "scale": self.scale}
         return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config):
         net = keras.saving.deserialize_keras_object(config.pop("net"))
         return cls(net, **config)
+
+
+@register
+class Coupling(BaseCoupling):
+    """Coupling layer that owns its network: z = join(x1, (x2 - t) exp(s)), [t, s] = net(x1).
+
+    Args:
+        net: Keras layer or model from x1, or from [x1, context], to x2's
+            shape (additive) or to twice its channels, t before s (affine).
+        mode: "additive" (s = 0, log-det 0) or "affine" (log-det sum(s), in nats).
+        split: "interleaved" (even and odd positions of the last axis) or
+            "halves" (first and second half).
+        flip: whether the roles of the two parts are exchanged.
+        scale: how the network's r gives s: "sigmoid", exp(s) = sigmoid(r + 2)
+            as in Glow; "tanh", s = a tanh(r) with learned a a channel as in
+            RealNVP; "exp", s = r. Where the network starts at zero, the layer
+            starts as the identity; with "sigmoid" as x2 sigmoid(2), 0.88 x2.
+
+    Shapes: `(..., d)` to the same, d of 2 or more; with a context, a list
+    `[x, context]`. Both directions cost one evaluation of the network. Raises
+    ValueError if the network's output has not the shape said above. Papers:
+    NICE (1410.8516) section 3.2, RealNVP (1605.08803) section 3.2.
+
+    >>> net = keras.Sequential([Dense(64, "relu"), Dense(d, kernel_initializer="zeros")])
+    >>> z = Coupling(net, mode="affine")(x)
+    """
+
+    def __init__(
+        self, net, mode="additive", split="interleaved", flip=False, scale="sigmoid", **kwargs
+    ):
+        super().__init__(net, mode, flip, scale, **kwargs)
+        if split not in ("interleaved", "halves"):
+            raise ValueError(f"split is 'interleaved' or 'halves'. Received: split={split!r}.")
+        self.split = split
+        self._parts = (SplitVector if split == "interleaved" else Split)(
+            dtype=self.dtype_policy.name
+        )
+
+    def _cut_shapes(self, shape):
+        if known_size(self, shape) < 2:
+            raise ValueError(
+                "Coupling needs two positions or more on the last axis. "
+                f"Received: input_shape={shape}."
+            )
+        return self._ordered(self._parts.compute_output_shape(shape))
+
+    def _cut(self, x):
+        return self._ordered(self._parts.encode(x)[0])
+
+    def _join(self, x1, x2):
+        return self._parts.decode(self._ordered([x1, x2]))[0]
+
+    def get_config(self):
+        return {**super().get_config(), "split": self.split}

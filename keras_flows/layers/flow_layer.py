@@ -20,11 +20,13 @@ class Ledger:
     """Collects the log-determinants of the flow layers called inside it.
 
     `with Ledger() as ledger: z = encoder(x)` leaves in `ledger.total()` the
-    log|det dz/dx| of the whole encoder, a scalar or of shape `(batch,)`.
+    log|det dz/dx| of the whole encoder, a scalar or of shape `(batch,)`. One
+    inside a layer, `Ledger(Ledger.active())`, asks for a density only where
+    one was asked for outside.
     """
 
-    def __init__(self):
-        self.entries = []
+    def __init__(self, density=True):
+        self.entries, self.density = [], density
 
     def __enter__(self):
         self._token = _ledger.set(self)
@@ -39,7 +41,7 @@ class Ledger:
     @staticmethod
     def active():
         """Whether a density is being computed."""
-        return _ledger.get() is not None
+        return _ledger.get() is not None and _ledger.get().density
 
 
 @contextlib.contextmanager
@@ -93,12 +95,15 @@ class FlowLayer(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must define `decode(z)`.")
 
     def call(self, inputs):
-        if _adapting.get():
-            self.adapt(inputs)
+        self._adapt_if_asked(inputs)
         outputs, log_det = self.encode(inputs)
         if log_det is not None:
             self._record(ops.cast(log_det, self.variable_dtype))
         return outputs
+
+    def _adapt_if_asked(self, inputs):
+        if _adapting.get():
+            self.adapt(inputs)
 
     def _record(self, log_det):
         ledger = _ledger.get()
@@ -158,7 +163,6 @@ class Inverse(FlowLayer):
         kwargs.setdefault("dtype", layer.dtype_policy)
         super().__init__(**kwargs)
         self.layer = layer
-        self.conditions = layer.conditions
         self.volume_preserving = layer.volume_preserving
         self.passthrough = {o: i for i, o in layer.passthrough.items()}
 
@@ -170,6 +174,10 @@ class Inverse(FlowLayer):
             self.layer.build(input_shape)
         # The shapes that a built layer insists on hold for its inverse.
         self.input_spec = self.layer.input_spec
+
+    @property
+    def conditions(self):
+        return self.layer.conditions
 
     @property
     def _keeps_shapes(self):

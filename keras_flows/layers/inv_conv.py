@@ -80,13 +80,18 @@ class InvConv(FlowLayer):
         # `@` between tensors keeps float64, which ops.matmul drops on torch.
         lower, upper = self._triangles()
         kernel = ops.convert_to_tensor(self.p) @ (lower @ upper)
-        return x @ kernel, positions(x) * ops.sum(self.log_diagonal)
+        return self._mix(x, kernel), positions(x) * ops.sum(self.log_diagonal)
 
     def decode(self, z):
         lower, upper = self._triangles()
         kernel = ops.solve_triangular(lower, ops.transpose(self.p), lower=True)
         kernel = ops.solve_triangular(upper, kernel, lower=False)
-        return z @ kernel, -positions(z) * ops.sum(self.log_diagonal)
+        return self._mix(z, kernel), -positions(z) * ops.sum(self.log_diagonal)
+
+    @staticmethod
+    def _mix(x, kernel):
+        # One matrix product: with more axes some backends broadcast the kernel.
+        return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, ops.shape(x))
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}

@@ -12,8 +12,8 @@ def cut(layer, x, sizes):
             f"{type(layer).__name__} has parts of sizes {sizes}, {sum(sizes)} in all, "
             f"for a last axis of {x.shape[-1]}. Received: shape={tuple(x.shape)}."
         )
-    edges = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-    return [x[..., a:b] for a, b in zip(edges, edges[1:])]
+    # Unlike slices, whose gradients TensorFlow pads one by one.
+    return list(ops.split(x, [sum(sizes[:i]) for i in range(1, len(sizes))], axis=-1))
 
 
 def check_joinable(layer, shapes, count=None):

@@ -1,0 +1,102 @@
+"""What a `Flow` is given: data, or data and context, checked and brought together."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.data import are_arrays
+
+
+def with_context(flow, x, context):
+    """`[x, context]` where the flow takes a context, `x` otherwise.
+
+    A context of one sample's shape holds for all of x.
+    """
+    count = len(flow.encoder.inputs) - 1
+    if not count:
+        if context is not None:
+            raise ValueError(
+                "This flow takes no context: its encoder has one input. "
+                f"Received: context={context!r}."
+            )
+        return x
+    if not hasattr(x, "shape"):
+        return x
+    several = are_arrays(context) and len(context) == count
+    contexts = list(context) if several else [context]
+    if context is None or len(contexts) != count:
+        shapes = [tuple(tensor.shape) for tensor in flow.encoder.inputs[1:]]
+        raise ValueError(
+            f"This flow is a density given a context of {count} inputs, of shapes {shapes}. "
+            f"Received: context={context!r}."
+        )
+    return [x, *(for_all(c, i, x) for c, i in zip(contexts, flow.encoder.inputs[1:]))]
+
+
+def for_all(context, tensor, x):
+    """The context for each sample of x."""
+    if ops.is_tensor(x):
+        context = ops.convert_to_tensor(context)
+        if len(context.shape) < len(tensor.shape):
+            context = ops.broadcast_to(context, (ops.shape(x)[0], *context.shape))
+        return context
+    context = np.asarray(context)
+    return np.repeat(context[None], len(x), axis=0) if context.ndim < len(tensor.shape) else context
+
+
+def with_labels(flow, x, y):
+    """What `fit` and `evaluate` are given as x and y: y is the context, if there is one."""
+    if flow.conditional and hasattr(x, "shape") and y is not None:
+        return with_context(flow, x, y), None
+    return x, y
+
+
+def check_input(flow, x):
+    """Raises a ValueError for data that the flow cannot take, as far as that can be seen."""
+    if flow.conditional:
+        check_context(flow, x)
+        x = x[0] if isinstance(x, (list, tuple)) else None
+    wanted = keras.backend.standardize_dtype(flow.encoder.inputs[0].dtype)
+    if not hasattr(x, "dtype") or keras.backend.is_float_dtype(wanted):
+        return
+    if keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+        raise ValueError(
+            f"This flow takes integers ({wanted}), such as pixels from 0 to 255, and "
+            f"dequantizes them itself. Received: dtype={x.dtype}."
+        )
+    if flow.discrete and isinstance(x, np.ndarray) and x.size:
+        low, high = x.min(), x.max()
+        if low < 0 or high >= flow.levels:
+            raise ValueError(
+                f"This flow takes integers from 0 to {flow.levels - 1}. "
+                f"Received: values from {low} to {high}."
+            )
+
+
+def check_context(flow, x):
+    count = len(flow.encoder.inputs)
+    if hasattr(x, "shape") or isinstance(x, (list, tuple)) and len(x) != count:
+        raise ValueError(
+            f"This flow takes a list of {count}: data and context. "
+            f"Received: {type(x).__name__} of shape {getattr(x, 'shape', len(x))}."
+        )
+    labels = x[1] if isinstance(x, (list, tuple)) else None
+    if flow.classes and isinstance(labels, np.ndarray) and labels.size:
+        if labels.min() < 0 or labels.max() >= flow.classes:
+            raise ValueError(
+                f"This flow has classes from 0 to {flow.classes - 1}. "
+                f"Received: labels from {labels.min()} to {labels.max()}."
+            )
+
+
+def spread(flow, temperature):
+    """One temperature for all dimensions, or an array of one each from one a level."""
+    if np.ndim(temperature) == 0:
+        return temperature
+    levels = flow.latent_levels
+    if len(temperature) != len(levels):
+        raise ValueError(
+            f"This flow has {len(levels)} latent_levels; give one temperature, or one for "
+            f"each. Received: temperature={temperature}."
+        )
+    return np.repeat(np.asarray(temperature, "float32"), [s.stop - s.start for s in levels])

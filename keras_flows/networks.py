@@ -1,0 +1,225 @@
+"""Coupling networks of the papers; any Keras layer or model may stand in their place."""
+
+import keras
+from keras import layers, ops
+
+from keras_flows.layers.flow_layer import register
+from keras_flows.layers.scale import Actnorm, Scale
+
+
+class _Network(layers.Layer):
+    """A layer of layers, made in `build` and called one after another."""
+
+    def __init__(self, outputs, hidden, **kwargs):
+        super().__init__(**kwargs)
+        if outputs < 1 or hidden < 1:
+            raise ValueError(
+                f"{type(self).__name__} needs outputs and hidden of 1 or more. "
+                f"Received: outputs={outputs}, hidden={hidden}."
+            )
+        self.outputs, self.hidden = int(outputs), int(hidden)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.outputs)
+
+    def get_config(self):
+        return {**super().get_config(), "outputs": self.outputs, "hidden": self.hidden}
+
+    def _built(self, parts, shape):
+        for part in parts:
+            part.build(shape)
+            shape = part.compute_output_shape(shape)
+        return parts
+
+
+@register
+class EdgePad(layers.Layer):
+    """Pads pictures by `size` zeros, with one channel more that is 1 there and 0 inside.
+
+    `(batch, h, w, c)` to `(batch, h + 2 size, w + 2 size, c + 1)`: a
+    convolution that follows can tell the border from black. Glow's code has it.
+
+    >>> y = Conv2D(64, 3)(EdgePad(1)(x))
+    """
+
+    def __init__(self, size=1, **kwargs):
+        super().__init__(**kwargs)
+        self.size = int(size)
+
+    def call(self, x):
+        around = [[0, 0], [self.size, self.size], [self.size, self.size], [0, 0]]
+        edge = ops.pad(ops.zeros_like(x[..., :1]), around, constant_values=1)
+        return ops.concatenate([ops.pad(x, around), edge], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        batch, h, w, c = input_shape
+        return (batch, h and h + 2 * self.size, w and w + 2 * self.size, c + 1)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+
+@register
+class ConvNet(_Network):
+    """Glow's coupling network: convolutions of 3x3, 1x1 and 3x3, ReLU between; starts at 0.
+
+    Args:
+        outputs: channels that come out.
+        hidden: channels in between.
+        actnorm: as in the paper's code: an `Actnorm` in place of each bias of
+            the first two, and exp(3 k) on the channels that come out.
+        edges: `EdgePad` in place of zero padding.
+
+    Shapes: `(batch, h, w, c)` to `(batch, h, w, outputs)`. Paper: Glow
+    (1807.03039) section 3.3 and 5.
+
+    >>> z = Coupling(ConvNet(2 * 6, hidden=512), "affine", split="halves")(images)
+    """
+
+    def __init__(self, outputs, hidden=512, actnorm=False, edges=False, **kwargs):
+        super().__init__(outputs, hidden, **kwargs)
+        self.actnorm, self.edges = bool(actnorm), bool(edges)
+
+    def build(self, input_shape):
+        # The policy of when it was made, which need not be that of when it is loaded.
+        options, own = {"dtype": self.dtype_policy}, self.variable_dtype
+
+        def conv(filters, size, name, **more):
+            pad = [EdgePad(size // 2, name=f"{name}_pad", **options)] if self.edges else []
+            padding = "valid" if self.edges else "same"
+            more = {"padding": padding, "name": name, **options, **more}
+            return [*(pad if size > 1 else []), layers.Conv2D(filters, size, **more)]
+
+        def hidden(size, name):
+            act = layers.Activation("relu", name=f"{name}_relu", **options)
+            if not self.actnorm:
+                return [*conv(self.hidden, size, name, activation="relu")]
+            return [*conv(self.hidden, size, name, use_bias=False), Actnorm(dtype=own), act]
+
+        last = conv(self.outputs, 3, "last", kernel_initializer="zeros")
+        scale = [Scale("zeros", factor=3.0, dtype=own)] if self.actnorm else []
+        parts = [*hidden(3, "first"), *hidden(1, "middle"), *last, *scale]
+        self.parts = self._built(parts, input_shape)
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "actnorm": self.actnorm, "edges": self.edges}
+
+
+@register
+class WeightNormConv2D(layers.Layer):
+    """Convolution with kernel = gain * v / |v|, one gain a filter, zero padding.
+
+    Args:
+        filters, size: channels that come out, side of the kernel.
+        use_bias: whether there is a bias.
+        l2: penalty on the gains.
+
+    Paper: Salimans and Kingma (1602.07868) section 2.
+
+    >>> y = WeightNormConv2D(64, 3)(x)
+    """
+
+    def __init__(self, filters, size, use_bias=True, l2=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.size = int(filters), int(size)
+        self.use_bias, self.l2 = bool(use_bias), float(l2)
+
+    def build(self, input_shape):
+        shape = (self.size, self.size, input_shape[-1], self.filters)
+        penalty = keras.regularizers.L2(self.l2) if self.l2 else None
+        self.v = self.add_weight(name="v", shape=shape, initializer="glorot_uniform")
+        self.gain = self.add_weight(
+            name="gain", shape=(self.filters,), initializer="ones", regularizer=penalty
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, x):
+        v = ops.convert_to_tensor(self.v)
+        kernel = v * (self.gain * ops.rsqrt(ops.sum(v * v, axis=(0, 1, 2)) + 1e-12))
+        y = ops.conv(x, kernel, padding="same", data_format="channels_last")
+        return y + self.bias if self.use_bias else y
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        own = {"filters": self.filters, "size": self.size}
+        return {**super().get_config(), **own, "use_bias": self.use_bias, "l2": self.l2}
+
+
+@register
+class ResidualNet(_Network):
+    """RealNVP's coupling network: residual blocks with skip connections; starts at 0.
+
+    The input and its negative, normalised, go through a 3x3 convolution and
+    `blocks` of two more, each after batch normalisation and ReLU, each block
+    added to what came in; 1x1 convolutions of all stages are summed,
+    normalised and brought to `outputs` channels by a plain 1x1 convolution.
+    The others are weight-normalised, with an L2 penalty on their gains.
+
+    Args:
+        outputs: channels that come out.
+        hidden: channels in between.
+        blocks: residual blocks.
+        l2: penalty on the gains.
+
+    Shapes: `(batch, h, w, c)` to `(batch, h, w, outputs)`. Paper: RealNVP
+    (1605.08803) section 4.1 and appendix.
+
+    >>> z = CheckerboardCouple(ResidualNet(2 * 3, hidden=64, blocks=8))(images)
+    """
+
+    def __init__(self, outputs, hidden=64, blocks=8, l2=5e-5, **kwargs):
+        super().__init__(outputs, hidden, **kwargs)
+        if blocks < 0:
+            raise ValueError(f"ResidualNet needs blocks of 0 or more. Received: blocks={blocks}.")
+        self.blocks, self.l2 = int(blocks), float(l2)
+
+    def build(self, input_shape):
+        batch, *sides, channels = input_shape
+        inner = (batch, *sides, self.hidden)
+        self.enter_norm = self._norm("enter_norm", input_shape)
+        self.enter = self._conv(3, "enter", (batch, *sides, 2 * channels))
+        self.stages = []
+        for i in range(self.blocks):
+            parts = []
+            for j in range(2):
+                name = f"block_{i}_{j}"
+                parts.append(self._norm(f"{name}_norm", inner))
+                parts.append(self._conv(3, name, inner, use_bias=j == 1))
+            self.stages.append(parts)
+        self.skips = [self._conv(1, f"skip_{i}", inner) for i in range(self.blocks + 1)]
+        self.leave_norm = self._norm("leave_norm", inner)
+        self.leave = layers.Conv2D(
+            self.outputs, 1, kernel_initializer="zeros", name="leave", dtype=self.dtype_policy
+        )
+        self.leave.build(inner)
+
+    def _norm(self, name, shape):
+        norm = layers.BatchNormalization(momentum=0.9, name=name, dtype=self.dtype_policy)
+        norm.build(shape)
+        return norm
+
+    def _conv(self, size, name, shape, **options):
+        options = {"name": name, "dtype": self.dtype_policy, "l2": self.l2, **options}
+        conv = WeightNormConv2D(self.hidden, size, **options)
+        conv.build(shape)
+        return conv
+
+    def call(self, x):
+        x = self.enter_norm(x)
+        h = self.enter(ops.relu(ops.concatenate([x, -x], axis=-1)))
+        out = self.skips[0](h)
+        for (norm_a, conv_a, norm_b, conv_b), skip in zip(self.stages, self.skips[1:]):
+            h = h + conv_b(ops.relu(norm_b(conv_a(ops.relu(norm_a(h))))))
+            out = out + skip(h)
+        return self.leave(ops.relu(self.leave_norm(out)))
+
+    def get_config(self):
+        return {**super().get_config(), "blocks": self.blocks, "l2": self.l2}

@@ -1,0 +1,56 @@
+"""Networks for couplings, and layers made of them, that several test files use."""
+
+import keras
+from keras import ops
+
+import keras_flows
+from keras_flows import layers, networks
+
+
+@keras.saving.register_keras_serializable("my_flows")
+class Sinh(keras_flows.layers.FlowLayer):
+    """The example of FlowLayer's docstring, word for word (a test compares them)."""
+
+    def encode(self, x):
+        return ops.arcsinh(x), -self.sum(0.5 * ops.log1p(x * x))
+
+    def decode(self, z):
+        return ops.sinh(z), self.sum(ops.log(ops.cosh(z)))
+
+
+@keras.saving.register_keras_serializable("my_flows")
+class Dense64(keras.layers.Dense):
+    """Keras' own rounds float64 to float32 on JAX and torch, and its tanh does on JAX."""
+
+    def call(self, x):
+        return self.activation(x @ ops.convert_to_tensor(self.kernel) + self.bias)
+
+
+def net(outputs):
+    return keras.Sequential([keras.layers.Dense(6, activation="tanh"), keras.layers.Dense(outputs)])
+
+
+def net64(outputs):
+    return keras.Sequential([Dense64(6, activation="relu"), Dense64(outputs)])
+
+
+def net_of_two(first, context, outputs):
+    """A network of a list: the part that stays, and a context."""
+    parts = [keras.Input(first), keras.Input(context)]
+    return keras.Model(parts, net(outputs)(keras.layers.Concatenate()(parts)))
+
+
+def conv_net(outputs):
+    return networks.ConvNet(outputs, 4, actnorm=True, edges=True)
+
+
+def glow_step(network):
+    return [layers.Actnorm(), layers.InvConv(), affine(network, split="halves")]
+
+
+def affine(network, *args, **options):
+    return layers.Coupling(network, "affine", *args, **options)
+
+
+def checkers(outputs, *args, **options):
+    return layers.CheckerboardCouple(net(outputs), *args, **options)

@@ -1,0 +1,138 @@
+"""Pictures of folders and zips: errors, and what is cached when."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from keras_flows import decoding
+from tests.images import BLUE, GREEN, RED, load, plain, write
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Three pictures in a folder."""
+    return write(tmp_path / "set", {"a.png": plain(RED), "b.png": plain(GREEN), "c.png": plain()})
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How many pictures were decoded so far, as the length of a list."""
+    calls, true = [], decoding._picture
+    monkeypatch.setattr(decoding, "_picture", lambda *args: calls.append(0) or true(*args))
+    return calls
+
+
+def test_limit_takes_the_first_names(source):
+    (source / "a.png").write_bytes(b"no picture")
+    got = load(source, limit=2)
+    assert got.names == ["b.png"] and got.skipped == {"damaged": 1}
+
+
+def test_errors_say_what_would_work(tmp_path, source):
+    with pytest.raises(FileNotFoundError, match="nowhere: a folder or a zip"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="a.png is damaged or neither a folder nor a zip"):
+        load(source / "a.png")
+    whole = write(tmp_path / "z.zip", {"a.png": plain()}, as_zip=True).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="cut.zip is damaged"):
+        load(tmp_path / "cut.zip")
+    (tmp_path / "bad.zip").write_bytes(whole.replace(b"PK\x01\x02", b"PK\x09\x09"))
+    with pytest.raises(ValueError, match="bad.zip is a damaged zip"):
+        load(tmp_path / "bad.zip")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no pictures in .*empty.*[.]webp"):
+        load(tmp_path / "empty")
+    with pytest.raises(ValueError, match="None of .*set.*3.*Received: size=9"):
+        load(source, 9)
+    for bad in ({"size": 0}, {"limit": 0}):
+        with pytest.raises(ValueError, match="1 or more. Received"):
+            load(source, **bad)
+
+
+def test_what_was_decoded_is_read_from_the_cache(source, decoded):
+    first = load(source)
+    assert len(decoded) == 3
+    again = load(source)
+    assert len(decoded) == 3
+    assert isinstance(again.pixels, np.memmap) and not again.pixels.flags.writeable
+    assert again.names == first.names and np.array_equal(again.pixels, first.pixels)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_a_change_is_decoded_anew(tmp_path, decoded, as_zip):
+    place = tmp_path / "z.zip" if as_zip else tmp_path / "set"
+    load(write(place, {"a.png": plain(RED), "b.png": plain(RED)}, as_zip))
+    load(write(place, {"a.png": plain(RED), "b.png": plain(BLUE)}, as_zip))
+    assert len(decoded) == 4
+    assert load(place).pixels[1, 0, 0].tolist() == list(BLUE)
+    load(place, 4)
+    load(place, limit=1)
+    load(place)
+    assert len(decoded) == 7
+
+
+def test_the_cache_is_in_kerass_home_if_nowhere_else(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    load(source, cache=None)
+    assert len(list((tmp_path / "home" / "keras_flows").glob("*.npy"))) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "index", "other"])
+def test_a_damaged_cache_is_decoded_again(source, tmp_path, decoded, capsys, damage):
+    wanted = np.array(load(source).pixels)
+    (pixels,), (index,) = ((tmp_path / "cache").glob(f"*.{end}") for end in ("npy", "json"))
+    if damage == "index":
+        index.write_text('{"names"')
+    elif damage == "other":
+        np.save(pixels, wanted[:2])
+    else:
+        pixels.write_bytes(pixels.read_bytes()[: -1 if damage == "cut" else 0])
+    assert np.array_equal(load(source).pixels, wanted) and len(decoded) == 6
+    assert "is damaged, so the pictures are decoded again" in capsys.readouterr().out
+    load(source)
+    assert len(decoded) == 6
+
+
+def test_without_a_cache_it_goes_on(source, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    got = load(source, cache=tmp_path / "file")
+    assert got.pixels[:2, 0, 0].tolist() == [list(RED), list(GREEN)] and len(got.names) == 3
+    said = capsys.readouterr().out
+    assert "cannot be written" in said and said.count("\n") == 1
+
+
+def test_a_killed_decode_leaves_nothing_that_looks_whole(source, tmp_path, monkeypatch):
+    true, calls = decoding._picture, []
+
+    def killing(data, size):
+        calls.append(0)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return true(data, size)
+
+    if not (child := os.fork()):
+        try:
+            monkeypatch.setattr(decoding, "_picture", killing)
+            load(source, workers=1)
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    (partial,) = (tmp_path / "cache").iterdir()
+    assert partial.name.endswith(".partial.npy")
+    assert len(load(source).names) == 3 and partial.exists()
+    os.utime(partial, (0, 0))
+    load(source, 4)
+    assert not partial.exists()
+
+
+def test_an_interrupted_decode_leaves_nothing(source, tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(decoding, "_picture", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load(source)
+    assert not list((tmp_path / "cache").iterdir())
