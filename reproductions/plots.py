@@ -21,14 +21,34 @@ def _write(figure, path):
         figure.savefig(partial, dpi=100)
 
 
-def plot_losses(path, history, title, best_epoch=None):
-    """Training and validation loss by epoch."""
-    figure, axes = _figure(title, "epoch", "negative log-likelihood, nats a sample")
+UNITS = {"loss": "negative log-likelihood, nats a sample", "bits_per_dim": "bits/dim"}
+
+
+def plot_losses(path, history, title, best_epoch=None, metric="loss"):
+    """Training and validation loss, or bits/dim, by epoch."""
+    figure, axes = _figure(title, "epoch", UNITS[metric])
     epochs = [row["epoch"] for row in history]
-    for key, label in (("loss", "training"), ("val_loss", "validation")):
+    for key, label in ((metric, "training"), (f"val_{metric}", "validation")):
         axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
     if best_epoch:
         axes.axvline(best_epoch, color="grey", ls="--", label=f"best, epoch {best_epoch}")
+    axes.legend()
+    _write(figure, path)
+
+
+def plot_curves(path, steps, kinds, title):
+    """Mean curves of {(coupling, permutation): curves}; a band from the lowest to the highest."""
+    figure, axes = _figure(title, "step", "training bits/dim")
+    styles = {"additive": "--", "affine": "-"}
+    colours = {name: f"C{i}" for i, name in enumerate(sorted({kind[1] for kind in kinds}))}
+    for (coupling, permutation), curves in kinds.items():
+        curves = [curve[: len(steps)] for curve in curves]
+        mean = [sum(values) / len(values) for values in zip(*curves)]
+        colour, style = colours[permutation], styles[coupling]
+        axes.plot(steps, mean, style, color=colour, label=f"{coupling}, {permutation}")
+        low, high = (list(map(f, zip(*curves))) for f in (min, max))
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15)
+    axes.set_ylim(top=sorted(c[len(c) // 10] for cs in kinds.values() for c in cs)[-1])
     axes.legend()
     _write(figure, path)
 
