@@ -30,12 +30,20 @@ class Contender:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Sizes given to every builder, the shape of one sample, and the contenders."""
+    """Sizes given to every builder, the shape of one sample, and the contenders.
+
+    Samples are floats in [0, 1] or, with `levels`, integers below it. `batch`
+    is the default, `data` what they can be made of, `nets` what the floor trains.
+    """
 
     title: str
     sizes: dict
     sample_shape: tuple
     contenders: dict
+    batch: int = 128
+    levels: int | None = None
+    data: tuple = ("synthetic",)
+    nets: str = "coupling networks"
 
 
 def of_keras(module):
@@ -67,5 +75,21 @@ BENCHMARKS = {
             **of_peer("normflows", "nice_normflows"),
             **of_peer("nflows", "nice_nflows"),
         },
+        data=("synthetic", "mnist"),
+    ),
+    "glow": Benchmark(
+        title="Glow: 32x32x3, 3 scales of 4 steps of actnorm, 1x1 convolution and affine coupling "
+        "by convolutions of 128 channels",
+        sizes={"image_shape": (32, 32, 3), "levels": 3, "depth": 4, "hidden": 128},
+        sample_shape=(32, 32, 3),
+        contenders={
+            **of_keras("glow_keras"),
+            **of_peer("normflows", "glow_normflows"),
+            **of_peer("nflows", "glow_nflows"),
+            **of_peer("FrEIA", "glow_freia"),
+        },
+        batch=16,
+        levels=256,
+        nets="networks of couplings and conditional priors",
     ),
 }

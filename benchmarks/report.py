@@ -3,12 +3,14 @@
 import importlib.metadata
 import os
 import platform
+import shlex
 import time
 from pathlib import Path
 from statistics import median
 
 PACKAGES = (
-    "keras-flows", "keras", "tensorflow", "jax", "jaxlib", "torch", "normflows", "nflows", "numpy"
+    "keras-flows", "keras", "tensorflow", "jax", "jaxlib", "torch", "normflows", "nflows", "FrEIA",
+    "numpy",
 )  # fmt: skip
 
 HEADER = (
@@ -51,26 +53,38 @@ def _ratio(a, b):
     return median(ratios) if ratios else None
 
 
-def markdown(title, report):
-    """The report as markdown: what was run, on what, and the table."""
-    machine, options = report["machine"], report["options"]
+def markdown(benchmark, report):
+    """The report of training speed as markdown."""
+    options = report["options"]
+    how = (
+        f"batch {options['batch']}, {options['steps']} steps after {options['warmup']} of warm-up, "
+        f"rounds: {options['rounds']}, {options['data']} data"
+    )
+    notes = (
+        "Medians over the rounds; ratios are medians of the ratios within a round. "
+        f"A floor is the {benchmark.nets} alone on the same backend, trained by the same "
+        f"`fit`; its loss is another one. Best peer: {report['best_peer'] or 'none ran'}."
+    )
+    title = f"Training speed, {benchmark.title}"
+    return page(title, how, report, HEADER, _rows(report), notes)
+
+
+def page(title, how, report, header, rows, notes):
+    """Markdown: what was run and how, on what, the table, and how to read it."""
+    machine = report["machine"]
     lines = [
-        f"# Training speed, {title}",
+        f"# {title}",
         "",
-        f"`{report['command']}`, {report['date']}: batch {options['batch']}, {options['steps']} "
-        f"steps after {options['warmup']} of warm-up, rounds: {options['rounds']}, "
-        f"{options['data']} data.",
+        f"`{report['command']}`, {report['date']}: {how}.",
         "",
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['cpu']}, "
         f"{machine['system']}, load {machine['load_at_start']} at the start. "
         + ", ".join(f"{name} {version}" for name, version in report["versions"].items())
         + ".",
         "",
-        *(f"|{'|'.join(row)}|" for row in (HEADER, ("-",) * len(HEADER), *_rows(report))),
+        *(f"|{'|'.join(row)}|" for row in (header, ("-",) * len(header), *rows)),
         "",
-        "Medians over the rounds; ratios are medians of the ratios within a round. "
-        "A floor is the coupling networks alone on the same backend, trained by the same "
-        f"`fit`; its loss is another one. Best peer: {report['best_peer'] or 'none ran'}.",
+        notes,
     ]
     return "\n".join(lines) + "\n"
 
@@ -90,6 +104,16 @@ def _rows(report):
         )
     for name, why in report["left_out"].items():
         yield name, why, *("",) * (len(HEADER) - 2)
+
+
+def setting(program, argv):
+    """What a report says of its run; to be taken before it."""
+    return {
+        "command": f"python -m benchmarks.{program} {shlex.join(argv)}",
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": machine(),
+        "versions": versions(),
+    }
 
 
 def machine():
@@ -121,7 +145,3 @@ def versions():
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def today():
-    return time.strftime("%Y-%m-%d", time.gmtime())

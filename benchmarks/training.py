@@ -1,4 +1,4 @@
-"""Images per second of training: `python -m benchmarks.training nice`.
+"""Images per second of training: `python -m benchmarks.training nice`, or `glow`.
 
 Each contender runs in a process of its own, one at a time, with all CPU
 threads; contenders take turns over several rounds, so that a ratio within a
@@ -9,19 +9,14 @@ plain PyTorch loop (options in `torch_steps.py`).
 
 import argparse
 import importlib.util
-import json
-import os
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks import report
 from benchmarks.contenders import BENCHMARKS
+from benchmarks.processes import RESULTS, ROOT, measured, publish, say
 from benchmarks.worker import MNIST
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
 QUICK = {"rounds": 1, "steps": 2, "warmup": 1, "batch": 16}
 
 
@@ -34,7 +29,8 @@ def parse(argv):
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30, help="steps measured in each round")
     parser.add_argument("--warmup", type=int, default=5, help="steps before them")
-    parser.add_argument("--batch", type=int, default=128)
+    defaults = ", ".join(f"{name} {model.batch}" for name, model in BENCHMARKS.items())
+    parser.add_argument("--batch", type=int, help=f"samples a step [{defaults}]")
     parser.add_argument("--data", choices=("synthetic", "mnist"), default="synthetic")
     parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
     parser.add_argument(
@@ -43,7 +39,9 @@ def parse(argv):
     args = parser.parse_args(argv)
     if args.quick:
         vars(args).update(QUICK)
-    known = BENCHMARKS[args.model].contenders
+    benchmark = BENCHMARKS[args.model]
+    known = benchmark.contenders
+    args.batch = benchmark.batch if args.batch is None else args.batch
     args.contenders = (
         args.contenders.split(",")
         if args.contenders
@@ -53,6 +51,8 @@ def parse(argv):
         parser.error(f"unknown contenders {unknown}; there are {', '.join(known)}")
     if min(args.rounds, args.steps, args.warmup, args.batch) < 1:
         parser.error("--rounds, --steps, --warmup and --batch must be 1 or more")
+    if args.data not in benchmark.data:
+        parser.error(f"--data {args.data} is not for {args.model}: {', '.join(benchmark.data)}")
     if args.data == "mnist" and not MNIST.exists():
         parser.error(f"--data mnist needs {MNIST.relative_to(ROOT)}")
     return args
@@ -60,15 +60,9 @@ def parse(argv):
 
 def run(args, name):
     """One contender's figures, from a process of its own."""
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    if backend := BENCHMARKS[args.model].contenders[name].backend:
-        env["KERAS_BACKEND"] = backend
     task = {key: getattr(args, key) for key in ("model", "data", "batch", "steps", "warmup")}
-    command = [sys.executable, "-m", "benchmarks.worker", json.dumps({**task, "contender": name})]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip() or f"exit status {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
+    backend = BENCHMARKS[args.model].contenders[name].backend
+    return measured("worker", {**task, "contender": name}, backend)
 
 
 def run_all(args):
@@ -96,44 +90,23 @@ def run_all(args):
     return {name: runs[name] for name in names if name not in left_out}, left_out
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def write(path, text):
-    """Beside its place first, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
-
-
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     benchmark = BENCHMARKS[args.model]
-    machine = report.machine()
+    result = report.setting("training", argv)
     runs, left_out = run_all(args)
     best_peer, summary = report.summarise(benchmark, runs)
     options = {key: getattr(args, key) for key in ("rounds", "steps", "warmup", "batch", "data")}
-    result = {
-        "command": f"python -m benchmarks.training {shlex.join(argv)}",
-        "date": report.today(),
-        "machine": machine,
-        "versions": report.versions(),
+    result |= {
         "options": options,
         "best_peer": best_peer,
         "summary": summary,
         "left_out": left_out,
         "runs": runs,
     }
-    table = report.markdown(benchmark.title, result)
-    data = json.dumps(result, indent=1) + "\n"
-    print(table, data, sep="\n", end="")
     out = args.out or (None if args.quick else RESULTS)
-    if out is not None:
-        write(out / f"training_{args.model}.md", table)
-        write(out / f"training_{args.model}.json", data)
+    publish(f"training_{args.model}", report.markdown(benchmark, result), result, out)
     return 1 if any(why.startswith("failed") for why in left_out.values()) or not runs else 0
 
 

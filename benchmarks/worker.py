@@ -15,21 +15,29 @@ from benchmarks.contenders import BENCHMARKS
 MNIST = Path(__file__).parents[1] / "reproductions" / "data" / "mnist.npz"
 
 
-def images(data, count, shape):
-    """`count` samples in [0, 1]: uniform noise, or MNIST, repeated where it ends."""
-    if data == "synthetic":
-        return np.random.default_rng(0).random((count, *shape), dtype="float32")
-    digits = np.load(MNIST)["x_train"].astype("float32") / 255
-    return np.resize(digits, (count, *shape))
+def images(benchmark, data, count):
+    """`count` samples: uniform noise of floats or integers, or MNIST, repeated where it ends."""
+    shape, generator = benchmark.sample_shape, np.random.default_rng(0)
+    if data == "mnist":
+        digits = np.load(MNIST)["x_train"].astype("float32") / 255
+        return np.resize(digits, (count, *shape))
+    if benchmark.levels:
+        return generator.integers(benchmark.levels, size=(count, *shape), dtype="uint8")
+    return generator.random((count, *shape), dtype="float32")
+
+
+def load(build):
+    """The function that a contender's `build` names."""
+    module, function = build.split(":")
+    return getattr(importlib.import_module(f"benchmarks.{module}"), function)
 
 
 def measure(model, contender, data, batch, steps, warmup):
     """Images a second over the steps after the warm-up, and figures that check the work."""
     benchmark = BENCHMARKS[model]
     entry = benchmark.contenders[contender]
-    x = images(data, (warmup + steps) * batch, benchmark.sample_shape)
-    module, function = entry.build.split(":")
-    build = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    x = images(benchmark, data, (warmup + steps) * batch)
+    build = load(entry.build)
     steps_of = "keras_steps" if entry.backend else "torch_steps"
     how = importlib.import_module(f"benchmarks.{steps_of}")
     run = how.measure(build, x, batch, benchmark.sizes, entry.adam)
