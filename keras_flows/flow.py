@@ -9,7 +9,7 @@ from keras import ops
 from keras_flows.cost import cost_table
 from keras_flows.data import are_arrays, first_batch, with_weights
 from keras_flows.graph import check_bijection, check_inputs, invert, joined_sizes
-from keras_flows.inputs import check_input, spread, with_context, with_labels
+from keras_flows.inputs import check_context, check_input, spread, with_context, with_labels
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.dequantize import Dequantize
 from keras_flows.layers.flow_layer import Ledger, adapting, register
@@ -219,6 +219,8 @@ class Flow(keras.Model):
     def decode(self, z, context=None, *, batch_size=None):
         """Data of latents, as an array."""
         z = with_context(self, _numpy(z), context)
+        if self.conditional:
+            check_context(self, z)
         return self.decoder.predict(z, batch_size=batch_size, verbose=0)
 
     def reconstruct(self, x, context=None, *, batch_size=None):

@@ -80,12 +80,18 @@ def check_context(flow, x):
             f"This flow takes a list of {count}: data and context. "
             f"Received: {type(x).__name__} of shape {getattr(x, 'shape', len(x))}."
         )
-    labels = x[1] if isinstance(x, (list, tuple)) else None
+    if isinstance(x, (list, tuple)):
+        check_labels(flow, x[1])
+
+
+def check_labels(flow, labels):
+    """Raises a ValueError for labels that are none of a class-conditional flow's."""
     if flow.classes and isinstance(labels, np.ndarray) and labels.size:
-        if labels.min() < 0 or labels.max() >= flow.classes:
+        low, high = labels.min(), labels.max()
+        if low < 0 or high >= flow.classes:
             raise ValueError(
                 f"This flow has classes from 0 to {flow.classes - 1}. "
-                f"Received: labels from {labels.min()} to {labels.max()}."
+                f"Received: labels from {low} to {high}."
             )
 
 

@@ -95,6 +95,7 @@ def test_labels_of_classes_that_do_not_exist_are_refused(label):
         lambda: flow.fit(x, labels),
         lambda: flow.log_prob([x, labels]),
         lambda: flow.encode(x, label),
+        lambda: flow.sample(2, context=label),
     ):
         with pytest.raises(ValueError, match="Received"):
             call()
