@@ -1,6 +1,17 @@
 """Normalizing flows as Keras 3 layers and models."""
 
-from keras_flows import callbacks, datasets, grids, layers, models, networks, pictures, priors
+from keras_flows import (
+    callbacks,
+    datasets,
+    grids,
+    layers,
+    models,
+    networks,
+    pictures,
+    priors,
+    tables,
+    toys,
+)
 from keras_flows.flow import Flow
 from keras_flows.graph import invert
 
@@ -17,4 +28,6 @@ __all__ = [
     "networks",
     "pictures",
     "priors",
+    "tables",
+    "toys",
 ]

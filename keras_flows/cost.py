@@ -25,8 +25,13 @@ def cost_table(flow):
 
 
 def _row(layer, shape, cost):
-    parameters = layer.count_params() if hasattr(layer, "count_params") else 0
+    parameters = trainable_parameters(layer)
     return layer.name, type(layer).__name__, shape, f"{parameters:,}", f"{cost:,}"
+
+
+def trainable_parameters(layer):
+    """How many numbers are trained; masks, orders and running averages are not."""
+    return sum(math.prod(w.shape) for w in getattr(layer, "trainable_variables", []))
 
 
 def multiply_adds(layer, output_shape):

@@ -8,8 +8,9 @@ from keras import ops
 
 from keras_flows.cost import cost_table
 from keras_flows.data import are_arrays, first_batch, with_weights
-from keras_flows.graph import check_bijection, check_inputs, invert, joined_sizes
-from keras_flows.inputs import check_context, check_input, spread, with_context, with_labels
+from keras_flows.graph import check_bijection, check_inputs, invert
+from keras_flows.inputs import check_input, context_tensors, with_context, with_labels
+from keras_flows.latents import Latents
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.dequantize import Dequantize
 from keras_flows.layers.flow_layer import Ledger, adapting, register
@@ -17,7 +18,7 @@ from keras_flows.priors import StandardNormal
 
 
 @register
-class Flow(keras.Model):
+class Flow(Latents, keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
@@ -49,8 +50,14 @@ class Flow(keras.Model):
         check_inputs(encoder)
         self.encoder = encoder
         self.prior = StandardNormal() if prior is None else prior
+        if self.prior.conditional and not self.conditional:
+            raise ValueError(
+                "A conditional prior needs an encoder with a context. "
+                f"Received: prior={self.prior!r}, encoder of one input."
+            )
         if not self.prior.built:
-            self.prior.build(encoder.output_shape)
+            shapes = [encoder.output_shape, *(tuple(t.shape) for t in encoder.inputs[1:])]
+            self.prior.build(shapes if self.prior.conditional else shapes[0])
         self.built = True
         check_bijection(encoder)
         self.decoder  # noqa: B018  (raises where a layer has no inverse)
@@ -82,16 +89,6 @@ class Flow(keras.Model):
         return len(self.encoder.inputs) > 1
 
     @property
-    def latent_levels(self):
-        """Slices of the latent, one for each part that the encoder joins at its end.
-
-        For multi-scale flows from the finest scale to the coarsest.
-        """
-        sizes = joined_sizes(self.encoder) or [self.encoder.output_shape[-1]]
-        ends = np.cumsum([0, *sizes]).tolist()
-        return [slice(a, b) for a, b in zip(ends, ends[1:])]
-
-    @property
     def decoder(self):
         """Latent to data: `invert(encoder)`, made when first asked for."""
         if getattr(self, "_decoder", None) is None:
@@ -112,13 +109,31 @@ class Flow(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         z, log_det = y_pred
-        nll = -(self.prior.log_prob(z) + log_det)
+        nll = -(self._log_prior(z, x) + log_det)
         if sample_weight is not None:
             nll = nll * ops.cast(sample_weight, nll.dtype)
         loss = ops.mean(nll)
         if self.discrete:
             self._bits_tracker.update_state(loss / (self.dims * math.log(2)), ops.shape(nll)[0])
         return sum((ops.sum(penalty) for penalty in self.losses), loss)
+
+    def _log_prior(self, z, inputs):
+        if not self.prior.conditional:
+            return self.prior.log_prob(z)
+        return self.prior.log_prob(z, *context_tensors(self, inputs))
+
+    def _log_prior_in_batches(self, z, x, size):
+        if self.prior.conditional and not are_arrays(x):
+            raise ValueError(
+                "Where the prior is conditional, data and context come as arrays. "
+                f"Received: {type(x).__name__}."
+            )
+        x = x if self.prior.conditional else [z]
+        log_prob = []
+        for i in range(0, len(z), size):
+            batch = [ops.convert_to_tensor(part[i : i + size]) for part in (z, *x[1:])]
+            log_prob.append(_numpy(self._log_prior(batch[0], batch)))
+        return np.concatenate(log_prob)
 
     def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.fit`. Calls `adapt` on the first batch if nobody did.
@@ -176,10 +191,10 @@ class Flow(keras.Model):
         x = with_context(self, x, context)
         if any(ops.is_tensor(part) for part in (x if isinstance(x, list) else [x])):
             z, log_det = self(x)
-            return self.prior.log_prob(z) + log_det
+            return self._log_prior(z, x) + log_det
         check_input(self, x)
         z, log_det = self.predict(x, batch_size=batch_size, verbose=0)
-        return _numpy(self.prior.log_prob(ops.convert_to_tensor(z))) + log_det
+        return self._log_prior_in_batches(z, x, max(batch_size or 0, 1000)) + log_det
 
     def bits_per_dim(self, x, context=None, *, batch_size=None):
         """-log2 p(x) / dims, one a sample, for integer data.
@@ -198,55 +213,6 @@ class Flow(keras.Model):
             )
         bits = self.log_prob(x, context, batch_size=batch_size)
         return bits / (-self.dims * math.log(2))
-
-    def sample(self, n, temperature=1.0, seed=None, batch_size=None, context=None):
-        """`n` samples of data: the decoder's image of latents drawn at `temperature`.
-
-        A list of temperatures has one for each of `latent_levels`. An integer
-        `seed` gives the same samples again. `context` is one for all samples,
-        or one each. All are decoded in one batch unless `batch_size` says
-        otherwise.
-        """
-        z = self.prior.sample(n, spread(self, temperature), seed)
-        return self.decode(z, context, batch_size=batch_size or n)
-
-    def encode(self, x, context=None, *, batch_size=None):
-        """Latents of data, as an array."""
-        x = with_context(self, x, context)
-        check_input(self, x)
-        return self.encoder.predict(x, batch_size=batch_size, verbose=0)
-
-    def decode(self, z, context=None, *, batch_size=None):
-        """Data of latents, as an array."""
-        z = with_context(self, _numpy(z), context)
-        if self.conditional:
-            check_context(self, z)
-        return self.decoder.predict(z, batch_size=batch_size, verbose=0)
-
-    def reconstruct(self, x, context=None, *, batch_size=None):
-        """decoder(encoder(x)), which is x up to rounding."""
-        z = self.encode(x, context, batch_size=batch_size)
-        return self.decode(z, context, batch_size=batch_size)
-
-    def interpolate(self, a, b, steps=8, context=None):
-        """Data on the straight line between the latents of a and b, ends included.
-
-        For single samples the shape is `(steps, ...)`, for batches of n
-        `(n, steps, ...)`; `context` is one for all. Raises ValueError for
-        shapes that differ or fewer than 2 steps.
-        """
-        a, b = np.asarray(a), np.asarray(b)
-        shape = self.data_shape
-        if a.shape != b.shape or a.shape[-len(shape) :] != shape or steps < 2:
-            raise ValueError(
-                f"interpolate needs two samples, or two batches, of shape {shape} and 2 steps or "
-                f"more. Received: shapes {a.shape} and {b.shape}, steps={steps}."
-            )
-        za, zb = (self.encode(v.reshape(-1, *shape), context) for v in (a, b))
-        t = np.linspace(0, 1, steps).reshape(-1, *[1] * (za.ndim - 1))
-        line = (1 - t) * za[:, None] + t * zb[:, None]
-        x = self.decode(line.reshape(-1, *za.shape[1:]).astype(za.dtype), context)
-        return x.reshape(*a.shape[: a.ndim - len(shape)], steps, *shape)
 
     def summary(self, print_fn=print):
         """Prints each layer with its output's shape, parameters and multiply-adds a sample."""

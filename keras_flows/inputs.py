@@ -1,5 +1,7 @@
 """What a `Flow` is given: data, or data and context, checked and brought together."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -30,6 +32,8 @@ def with_context(flow, x, context):
             f"This flow is a density given a context of {count} inputs, of shapes {shapes}. "
             f"Received: context={context!r}."
         )
+    if not ops.is_tensor(contexts[0]):
+        check_labels(flow, np.asarray(contexts[0]))
     return [x, *(for_all(c, i, x) for c, i in zip(contexts, flow.encoder.inputs[1:]))]
 
 
@@ -41,7 +45,46 @@ def for_all(context, tensor, x):
             context = ops.broadcast_to(context, (ops.shape(x)[0], *context.shape))
         return context
     context = np.asarray(context)
+    if context.ndim == len(tensor.shape) + 1 and context.shape[-1] == 1:
+        context = context[..., 0]
     return np.repeat(context[None], len(x), axis=0) if context.ndim < len(tensor.shape) else context
+
+
+def context_tensors(flow, inputs):
+    """The contexts among the encoder's inputs, checked and of the ranks that it takes."""
+    if isinstance(inputs, dict):
+        inputs = [inputs[tensor.name] for tensor in flow.encoder.inputs]
+    tensors, n = [], inputs[0].shape[0]
+    check_labels(flow, inputs[1])
+    for context, wanted in zip(inputs[1:], flow.encoder.inputs[1:]):
+        context = ops.convert_to_tensor(context)
+        if None not in (n, context.shape[0]) and context.shape[0] != n:
+            raise ValueError(
+                "A context is one for all samples or one for each. "
+                f"Received: {context.shape[0]} contexts for {n} samples."
+            )
+        rank = len(wanted.shape)
+        if len(context.shape) == rank + 1 and context.shape[-1] == 1:
+            context = ops.squeeze(context, axis=-1)
+        elif len(context.shape) == rank - 1:
+            context = ops.expand_dims(context, axis=-1)
+        tensors.append(context)
+    return tensors
+
+
+def context_length(flow, context):
+    """How many contexts there are; ValueError where it is none, or one for all samples."""
+    several = isinstance(context, (list, tuple)) and are_arrays(context)
+    first = context[0] if several else context
+    if not hasattr(first, "shape"):
+        first = None if first is None else np.asarray(first)
+    wanted = len(flow.encoder.inputs[1].shape) if flow.conditional else math.inf
+    if first is None or len(first.shape) < wanted:
+        raise ValueError(
+            "sample_with_log_prob needs n, or a context for each sample. "
+            f"Received: n=None, context={context!r}."
+        )
+    return ops.shape(first)[0]
 
 
 def with_labels(flow, x, y):

@@ -14,8 +14,11 @@ class Prior(keras.layers.Layer):
 
     A subclass writes `log_prob(z)`, `(batch, ...)` to `(batch,)` in nats, and
     `transform(u, temperature)`, from standard draws to samples; `draw` makes
-    the standard draws.
+    the standard draws. A `conditional` prior takes the flow's contexts as
+    further arguments of `build`, `log_prob` and `transform`.
     """
+
+    conditional = False
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
@@ -30,10 +33,11 @@ class Prior(keras.layers.Layer):
     def draw(self, shape, seed):
         return keras.random.normal(shape, dtype=self.variable_dtype, seed=seed)
 
-    def sample(self, n, temperature=1.0, seed=None):
+    def sample(self, n, temperature=1.0, seed=None, *context):
         """`n` latents, `(n, ...)`; `temperature` scales their spread around the mode.
 
-        It is a number, or an array of one for each latent dimension.
+        It is a number, or an array of one for each latent dimension. A
+        context has one for each latent.
         """
         if n < 1 or np.any(np.asarray(temperature) < 0):
             raise ValueError(
@@ -42,10 +46,10 @@ class Prior(keras.layers.Layer):
             )
         if np.ndim(temperature):
             temperature = ops.convert_to_tensor(temperature, self.variable_dtype)
-        return self.transform(self.draw((n, *self.latent_shape), seed), temperature)
+        return self.transform(self.draw((n, *self.latent_shape), seed), temperature, *context)
 
-    def call(self, z):
-        return self.log_prob(z)
+    def call(self, z, *context):
+        return self.log_prob(z, *context)
 
 
 @register

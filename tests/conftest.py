@@ -5,6 +5,9 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["JAX_ENABLE_X64"] = "1"  # float64 tests; must be set before keras is imported
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import keras  # noqa: E402
 import pytest  # noqa: E402

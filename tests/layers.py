@@ -6,8 +6,19 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from keras_flows import layers
-from tests.nets import Sinh, affine, checkers, conv_net, glow_step, net, net64, net_of_two
+from keras_flows import layers, networks
+from tests.nets import (
+    Before,
+    Sinh,
+    affine,
+    autoregressive,
+    checkers,
+    conv_net,
+    glow_step,
+    net,
+    net64,
+    net_of_two,
+)
 
 
 def normal(rng, shape):
@@ -124,6 +135,34 @@ CASES = {
         (3, 1, 2),
         bad=[[(2, 3, 2, 1)]],
     ),
+    "Coupling-spline": case(
+        lambda: layers.Coupling(net(22), "spline", bins=4), VECTOR, bad=[[(2, 6)], [(2, 1)]]
+    ),
+    "Coupling-spline-image": case(
+        lambda: layers.Coupling(net(5), "spline", "halves", bins=2, tail_bound=1.5), IMAGE
+    ),
+    "Coupling-spline-context": case(
+        lambda: layers.Coupling(net_of_two((3,), (2,), 16), "spline", bins=3), VECTOR, (2,)
+    ),
+    "CheckerboardCouple-spline": case(lambda: checkers(24, "spline", bins=3), IMAGE),
+    "CheckerboardCouple-spline-odd": case(lambda: checkers(5, "spline", bins=2), (3, 5, 1)),
+    "MaskedAutoregressive-affine": case(
+        lambda: autoregressive(2), VECTOR, bad=[[(2, None)], [(2, 4, 3)], [(2, 5), (2, 2), (2, 2)]]
+    ),
+    "MaskedAutoregressive-spline": case(
+        lambda: autoregressive(11, "spline", order="reversed", bins=4), VECTOR
+    ),
+    "MaskedAutoregressive-residual": case(
+        lambda: autoregressive(2, order=[1, 0, 2], hidden=(8,) * 3, residual=True),
+        (3,),
+        bad=[[(2, 5)]],
+    ),
+    "MaskedAutoregressive-context": case(
+        lambda: autoregressive(8, "spline", bins=3), VECTOR, (2,), bad=[[(2, 5), (2, 2), (2, 1)]]
+    ),
+    "MaskedAutoregressive-net": case(
+        lambda: layers.MaskedAutoregressive(Before()), VECTOR, bad=[[(2, 5), (2, 2), (2, 1)]]
+    ),
     "Chain-image": case(
         lambda: layers.Chain(glow_step(conv_net(2))), IMAGE, bad=[[(2, 4, 4, 1)], [(2, None)]]
     ),
@@ -143,6 +182,8 @@ CASES = {
     "Actnorm-image": case(lambda: layers.Actnorm(), IMAGE),
     "Actnorm-scale": case(lambda: layers.Actnorm(use_shift=False), IMAGE),
     "Actnorm-identity": case(lambda: layers.Actnorm(data_init=False), VECTOR),
+    "Standardize-vector": case(lambda: layers.Standardize(), VECTOR, bad=[[(2, None)], [(2,)]]),
+    "Standardize-image": case(lambda: layers.Standardize(1e-3), IMAGE),
     "BatchNormFlow-vector": case(lambda: layers.BatchNormFlow(), VECTOR, bad=[[(2, None)], [(2,)]]),
     "BatchNormFlow-image": case(lambda: layers.BatchNormFlow(0.5, data_init=False), IMAGE),
     "BatchNormFlow-plain": case(lambda: layers.BatchNormFlow(0.5, affine=False), IMAGE),
@@ -166,6 +207,7 @@ CASES = {
     "CondActnorm-class-scale": case(lambda: layers.CondActnorm(use_shift=False), IMAGE, (2,)),
     "InvConv-vector": case(lambda: layers.InvConv(seed=3), VECTOR, bad=[[(2, None)], [(2,)]]),
     "InvConv-image": case(lambda: layers.InvConv(), IMAGE),
+    "InvConv-permutation": case(lambda: layers.InvConv(start="permutation"), VECTOR),
     "Squeeze-2": case(lambda: layers.Squeeze(), IMAGE, bad=[[(2, 3, 4, 3)], [(2, 4, 4)]]),
     "Squeeze-oblong": case(lambda: layers.Squeeze(3), (3, 6, 2), bad=[[(2, 3, 4, 3)]]),
     "UnSqueeze-2": case(lambda: layers.UnSqueeze(), (2, 3, 8), bad=[[(2, 2, 2, 6)], [(2, 4)]]),
@@ -180,6 +222,9 @@ CASES = {
     "Inverse-InvConv": case(lambda: layers.Inverse(layers.InvConv(seed=2)), IMAGE),
     "Inverse-Coupling": case(lambda: layers.Coupling(net(2)).inverse(), VECTOR),
     "Inverse-CheckerboardCouple": case(lambda: checkers(6).inverse(), IMAGE),
+    "Inverse-MaskedAutoregressive": case(
+        lambda: autoregressive(11, "spline", bins=4).inverse(), VECTOR, (2,)
+    ),
     "Inverse-Chain": case(
         lambda: layers.Chain([affine(net64(4)), layers.InvConv()]).inverse(), VECTOR
     ),
@@ -195,7 +240,8 @@ WEIGHTED = [
     name
     for name in CASES
     if name.removeprefix("Inverse-").split("-")[0]
-    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm Coupling InvConv Scale".split()
+    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm Coupling InvConv "
+    "MaskedAutoregressive Scale".split()
 ]
 WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
 
@@ -207,6 +253,17 @@ BAD_OPTIONS = {
     "Coupling mode": lambda: layers.Coupling(net(2), mode="subtractive"),
     "Coupling split": lambda: layers.Coupling(net(2), split="checkerboard"),
     "Coupling net": lambda: layers.Coupling(lambda x: x),
+    "Coupling bins": lambda: layers.Coupling(net(2), "spline", bins=1),
+    "Coupling tail_bound": lambda: layers.Coupling(net(2), "spline", tail_bound=0.0),
+    "InvConv start": lambda: layers.InvConv(start="reflection"),
+    "MaskedAutoregressive net": lambda: layers.MaskedAutoregressive(lambda x: x),
+    "MaskedAutoregressive transform": lambda: autoregressive(2, "cubic"),
+    "MaskedAutoregressive bound": lambda: autoregressive(2, log_scale_bound=0),
+    "MADE order": lambda: networks.MADE(order="sideways"),
+    "MADE hidden": lambda: networks.MADE(hidden=()),
+    "MADE outputs": lambda: networks.MADE(outputs=0),
+    "MADE residual": lambda: networks.MADE(hidden=(8, 8), residual=True),
+    "MADE residual widths": lambda: networks.MADE(hidden=(8, 9, 8), residual=True),
     "Coupling scale": lambda: layers.Coupling(net(2), scale="softplus"),
     "Checkerboard mode": lambda: layers.CheckerboardCouple(net(2), "halves"),
     "Checkerboard net": lambda: layers.CheckerboardCouple(None),

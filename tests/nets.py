@@ -54,3 +54,24 @@ def affine(network, *args, **options):
 
 def checkers(outputs, *args, **options):
     return layers.CheckerboardCouple(net(outputs), *args, **options)
+
+
+def autoregressive(outputs, transform="affine", order="natural", hidden=(8,), **options):
+    own = {name: options.pop(name) for name in ("residual", "activation") if name in options}
+    made = networks.MADE(outputs, hidden, order, seed=0, **own)
+    return layers.MaskedAutoregressive(made, transform, **options)
+
+
+@keras.saving.register_keras_serializable("my_flows")
+class Before(keras.layers.Layer):
+    """An autoregressive network that is no MADE: shift and scale from the dimension before."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 2))
+
+    def call(self, x):
+        before = ops.pad(x[:, :-1], [[0, 0], [1, 0]])
+        return ops.stack([before, before], axis=-1) * self.kernel
+
+    def compute_output_shape(self, shape):
+        return (*shape, 2)

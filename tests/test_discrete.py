@@ -178,7 +178,10 @@ def total_probability(flow, label=None, draws=200):
     return sums.mean(), sums.std() / np.sqrt(draws)
 
 
-@pytest.mark.parametrize("name", PICTURE_FLOWS)
+SLOW = {"blog": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW.get(n, ())) for n in PICTURE_FLOWS])
 def test_probabilities_of_all_pictures_sum_to_one(name):
     flow = eager(PICTURE_FLOWS[name]())
     # Pictures of the two levels in the middle, which a normal fits with little beyond the ends.

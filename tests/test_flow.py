@@ -270,7 +270,8 @@ def test_summary_prints_layers_and_costs(capsys):
     flow.summary()
     text = capsys.readouterr().out
     assert all(layer.name in text for layer in flow.encoder.layers[1:])
-    assert f"{flow.count_params():,}" in text
+    trained = sum(np.prod(w.shape) for w in flow.trainable_weights)
+    assert f"{trained:,}" in text and trained < flow.count_params()
 
 
 def test_encoders_that_are_no_functional_model_of_one_input_are_refused():

@@ -53,6 +53,7 @@ def test_the_run_leaves_pictures_and_bits(whole):
     assert flow.levels == 32
 
 
+@pytest.mark.slow
 def test_a_resumed_run_sees_the_same_pictures(whole, faces, tmp_path):
     out = tmp_path / "resumed"
     run(faces, out, "--epochs", "1", "--bits", "5")

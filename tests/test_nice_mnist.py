@@ -76,7 +76,11 @@ def test_the_model_is_the_best_epochs_and_measures_as_said(whole):
     assert said["nll"] - said["blog_loss"] == pytest.approx(constant, rel=1e-6)
 
 
-@pytest.mark.parametrize("killer", [KILL_IN_STEP, KILL_IN_SAVE], ids=["step", "save"])
+@pytest.mark.parametrize(
+    "killer",
+    [pytest.param(KILL_IN_STEP, marks=pytest.mark.slow), KILL_IN_SAVE],
+    ids=["step", "save"],
+)
 def test_a_killed_run_resumes_to_the_same_losses(killer, whole, tmp_path):
     options = [*SMALL, "--out", str(tmp_path)]
     program = f"{killer}\nnice_mnist.main({options!r})"
@@ -87,6 +91,7 @@ def test_a_killed_run_resumes_to_the_same_losses(killer, whole, tmp_path):
     np.testing.assert_allclose(history(tmp_path), history(whole), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_begun_anew_is_not_mixed_up_with_the_last_one(tmp_path):
     options = [*SMALL, "--epochs", "1", "--out", str(tmp_path)]
     nice_mnist.main(options)
@@ -148,6 +153,7 @@ def encoder(couple):
     return keras.Model(x, layers.Scale("zeros", factor=10.0, data_init=True)(h))
 
 
+@pytest.mark.slow
 def test_the_sign_of_the_couplings_lets_the_networks_live():
     """With ReLU outputs x2 + m pushes positive data away, so m dies and the scaling is left."""
     (pixels, _), _ = datasets.mnist()

@@ -1,5 +1,6 @@
 """Flow layers: each an ordinary Keras layer with `.inverse()` and a log-determinant."""
 
+from keras_flows.layers.autoregressive import MaskedAutoregressive
 from keras_flows.layers.batch_norm import BatchNormFlow
 from keras_flows.layers.chain import Chain
 from keras_flows.layers.checkerboard import CheckerboardCouple
@@ -9,7 +10,7 @@ from keras_flows.layers.dequantize import Dequantize, Logit, Quantize, Rescale, 
 from keras_flows.layers.flow_layer import FlowLayer, Inverse
 from keras_flows.layers.inv_conv import InvConv
 from keras_flows.layers.permute import Permute, Shuffle
-from keras_flows.layers.scale import Actnorm, CondActnorm, Scale
+from keras_flows.layers.scale import Actnorm, CondActnorm, Scale, Standardize
 from keras_flows.layers.split import Concat, ConcatVector, Split, SplitVector
 from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
 
@@ -29,6 +30,7 @@ __all__ = [
     "InvConv",
     "Inverse",
     "Logit",
+    "MaskedAutoregressive",
     "Permute",
     "Quantize",
     "Rescale",
@@ -38,6 +40,7 @@ __all__ = [
     "Split",
     "SplitVector",
     "Squeeze",
+    "Standardize",
     "UnSqueeze",
     "UniformNoise",
 ]

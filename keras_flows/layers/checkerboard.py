@@ -21,10 +21,10 @@ class CheckerboardCouple(BaseCoupling):
 
     Args:
         net: Keras layer or model from `(batch, h, w', c + 1)` to `(batch, h,
-            w', c)` (additive) or `(batch, h, w', 2c)`, t before s (affine);
-            w' is half the width, or all of it where it is odd. With a context
-            from a list of both.
-        mode, scale: as in `Coupling`.
+            w', c)` (additive), `(batch, h, w', 2c)`, t before s (affine), or
+            `(batch, h, w', (3 bins - 1) c)` (spline); w' is half the width,
+            or all of it where it is odd. With a context from a list of both.
+        mode, scale, bins, tail_bound: as in `Coupling`.
         flip: whether the other colour moves.
 
     Shapes: `(batch, height, width, channels)` with known sides, both 1 or
@@ -34,8 +34,10 @@ class CheckerboardCouple(BaseCoupling):
     >>> z = CheckerboardCouple(ResidualNet(2 * 3, hidden=64))(images)
     """
 
-    def __init__(self, net, mode="affine", flip=False, scale="tanh", **kwargs):
-        super().__init__(net, mode, flip, scale, **kwargs)
+    def __init__(
+        self, net, mode="affine", flip=False, scale="tanh", bins=8, tail_bound=3.0, **kwargs
+    ):
+        super().__init__(net, mode, flip, scale, bins, tail_bound, **kwargs)
 
     def _cut_shapes(self, shape):
         if len(shape) != 4 or None in shape[1:] or shape[1] * shape[2] < 2:
@@ -80,8 +82,11 @@ class CheckerboardCouple(BaseCoupling):
         return [(1 + self._signs()) / 2, (1 - self._signs()) / 2]
 
     def _params(self, x1, context):
-        shift, log_scale = super()._params(x1, context)
+        params = super()._params(x1, context)
         if self.gathers:
-            return shift, log_scale
+            return params
         moved = self._ordered(self._masks())[1]
+        if self.spline:  # whose parameters of 0 are the identity
+            return params * moved[..., None]
+        shift, log_scale = params
         return shift * moved, None if log_scale is None else log_scale * moved

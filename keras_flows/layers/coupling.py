@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_flows.layers.elementwise import Spline
 from keras_flows.layers.flow_layer import (
     FlowLayer,
     Ledger,
@@ -64,10 +65,10 @@ class BaseCoupling(FlowLayer):
     and `_cut_shapes`, each with the moved part last.
     """
 
-    def __init__(self, net, mode, flip, scale, **kwargs):
+    def __init__(self, net, mode, flip, scale, bins=8, tail_bound=3.0, **kwargs):
         super().__init__(**kwargs)
         for name, value, known in (
-            ("mode", mode, ("additive", "affine")),
+            ("mode", mode, ("additive", "affine", "spline")),
             ("scale", scale, tuple(SCALES)),
         ):
             if value not in known:
@@ -75,7 +76,14 @@ class BaseCoupling(FlowLayer):
         if not isinstance(net, keras.layers.Layer):
             raise ValueError(f"net is a Keras layer or model. Received: net={net!r}.")
         self.net, self.mode, self.scale, self.flip = net, mode, scale, bool(flip)
+        self.bins, self.tail_bound = bins, tail_bound
+        self.spline = Spline(bins, tail_bound) if mode == "spline" else None
         self.volume_preserving = mode == "additive"
+
+    @property
+    def _outputs(self):
+        """Numbers that the network gives for each that moves."""
+        return self.spline.outputs if self.spline else 1 if self.mode == "additive" else 2
 
     def build(self, input_shape):
         shape, *context = [input_shape] if is_shape(input_shape) else input_shape
@@ -85,15 +93,15 @@ class BaseCoupling(FlowLayer):
         if context:
             self.input_spec = [self.input_spec, *(keras.InputSpec(ndim=len(c)) for c in context)]
         self.net_shape = given = self._given(first, *context)
-        *sides, channels = second[1:]
-        wanted = (*sides, channels * (1 if self.mode == "additive" else 2))
+        *sides, self.moved = second[1:]
+        wanted = (*sides, self.moved * self._outputs)
         if given[1:] != wanted:
             raise ValueError(
                 f"The network of '{self.name}' ({self.mode}) must turn {first} into "
                 f"{(None, *wanted)}. Received: a network that gives {given}."
             )
         if self.mode == "affine" and self.scale == "tanh":
-            self.bound = self.add_weight(name="bound", shape=(channels,), initializer="ones")
+            self.bound = self.add_weight(name="bound", shape=(self.moved,), initializer="ones")
 
     def _spec(self, shape):
         return fixed_last_axis(shape[-1])
@@ -116,12 +124,15 @@ class BaseCoupling(FlowLayer):
         return [x1, *context] if context else x1
 
     def _params(self, x1, context):
-        """t and s for the other part; s is None where it is 0."""
+        """t and s for the other part, s None where it is 0; of a spline all parameters."""
         # Whatever log-determinants the network's own layers have are none of the map's.
         with Ledger(Ledger.active()):
             params = ops.cast(self.net(self._net_input(x1, *context)), self.compute_dtype)
         if self.mode == "additive":
             return params, None
+        if self.spline:
+            shape = (*ops.shape(params)[:-1], self.moved, self.spline.outputs)
+            return ops.reshape(params, shape)
         shift, raw = ops.split(params, 2, axis=-1)
         log_scale = SCALES[self.scale](raw)
         return shift, self.bound * log_scale if self.scale == "tanh" else log_scale
@@ -129,7 +140,11 @@ class BaseCoupling(FlowLayer):
     def encode(self, x):
         x, *context = x if self.conditions else [x]
         x1, x2 = self._cut(x)
-        shift, log_scale = self._params(x1, context)
+        params = self._params(x1, context)
+        if self.spline:
+            z2, log_slope = self.spline.encode(x2, params)
+            return self._join(x1, z2), self.sum(log_slope)
+        shift, log_scale = params
         if log_scale is None:
             return self._join(x1, x2 - shift), None
         return self._join(x1, (x2 - shift) * ops.exp(log_scale)), self.sum(log_scale)
@@ -137,7 +152,11 @@ class BaseCoupling(FlowLayer):
     def decode(self, z):
         z, *context = z if self.conditions else [z]
         z1, z2 = self._cut(z)
-        shift, log_scale = self._params(z1, context)
+        params = self._params(z1, context)
+        if self.spline:
+            x2, log_slope = self.spline.decode(z2, params)
+            return self._join(z1, x2), self.sum(log_slope)
+        shift, log_scale = params
         if log_scale is None:
             return self._join(z1, z2 + shift), None
         return self._join(z1, z2 * ops.exp(-log_scale) + shift), -self.sum(log_scale)
@@ -145,7 +164,8 @@ class BaseCoupling(FlowLayer):
     def get_config(self):
         net = serialize_shared(self.net)
         own = {"net": net, "mode": self.mode, "flip": self.flip, "scale": self.scale}
-        return {**super().get_config(), **own}
+        spline = {"bins": self.bins, "tail_bound": self.tail_bound}
+        return {**super().get_config(), **own, **spline}
 
     @classmethod
     def from_config(cls, config):
@@ -159,8 +179,11 @@ class Coupling(BaseCoupling):
 
     Args:
         net: Keras layer or model from x1, or from [x1, context], to x2's
-            shape (additive) or to twice its channels, t before s (affine).
-        mode: "additive" (s = 0, log-det 0) or "affine" (log-det sum(s), in nats).
+            shape (additive), to twice its channels, t before s (affine), or
+            to 3 bins - 1 times its channels, a channel's side by side (spline).
+        mode: "additive" (s = 0, log-det 0), "affine" (log-det sum(s), in
+            nats) or "spline": z2 is a monotonic rational-quadratic spline of
+            x2, log-det the sum of its log slopes.
         split: "interleaved" (even and odd positions of the last axis) or
             "halves" (first and second half).
         flip: whether the roles of the two parts are exchanged.
@@ -168,20 +191,31 @@ class Coupling(BaseCoupling):
             as in Glow; "tanh", s = a tanh(r) with learned a a channel as in
             RealNVP; "exp", s = r. Where the network starts at zero, the layer
             starts as the identity; with "sigmoid" as x2 sigmoid(2), 0.88 x2.
+        bins, tail_bound: of the spline: how many bins between -tail_bound and
+            tail_bound; outside it is the identity.
 
     Shapes: `(..., d)` to the same, d of 2 or more; with a context, a list
     `[x, context]`. Both directions cost one evaluation of the network. Raises
     ValueError if the network's output has not the shape said above. Papers:
-    NICE (1410.8516) section 3.2, RealNVP (1605.08803) section 3.2.
+    NICE (1410.8516) section 3.2, RealNVP (1605.08803) section 3.2, Neural
+    Spline Flows (1906.04032) section 3.
 
     >>> net = keras.Sequential([Dense(64, "relu"), Dense(d, kernel_initializer="zeros")])
     >>> z = Coupling(net, mode="affine")(x)
     """
 
     def __init__(
-        self, net, mode="additive", split="interleaved", flip=False, scale="sigmoid", **kwargs
+        self,
+        net,
+        mode="additive",
+        split="interleaved",
+        flip=False,
+        scale="sigmoid",
+        bins=8,
+        tail_bound=3.0,
+        **kwargs,
     ):
-        super().__init__(net, mode, flip, scale, **kwargs)
+        super().__init__(net, mode, flip, scale, bins, tail_bound, **kwargs)
         if split not in ("interleaved", "halves"):
             raise ValueError(f"split is 'interleaved' or 'halves'. Received: split={split!r}.")
         self.split = split

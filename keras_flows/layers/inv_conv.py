@@ -32,27 +32,36 @@ class InvConv(FlowLayer):
 
     W = P (L + I) (U + diag(sign exp(s))): the permutation P and the signs are
     fixed, the strictly triangular L and U and the log-diagonal s are trained.
-    W starts as a random rotation. The inverse solves two triangular systems;
+    W starts as a random rotation or permutation. The inverse solves two triangular systems;
     no determinant is ever taken.
 
     Args:
-        seed: integer that fixes the rotation.
+        seed: integer that fixes the start.
+        start: "rotation" or, for columns that mean something by themselves,
+            "permutation".
 
     Shapes: `(..., channels)` of any rank to the same; a log-det is a scalar
-    in nats. Paper: Glow (1807.03039) section 3.2.
+    in nats. Raises ValueError for another start. Paper: Glow (1807.03039)
+    section 3.2.
 
     >>> z = InvConv(seed=0)(x)
     """
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed=None, start="rotation", **kwargs):
         super().__init__(**kwargs)
-        self.seed = seed
+        if start not in ("rotation", "permutation"):
+            raise ValueError(f"start is 'rotation' or 'permutation'. Received: start={start!r}.")
+        self.seed, self.start = seed, start
 
     def build(self, input_shape):
         size = known_size(self, input_shape)
         self.input_spec = fixed_last_axis(size)
-        rotation = np.linalg.qr(numpy_generator(self.seed).normal(size=(size, size)))[0]
-        p, lower, u = plu(rotation)
+        generator = np.random.default_rng(numpy_generator(self.seed))
+        if self.start == "rotation":
+            matrix = np.linalg.qr(generator.normal(size=(size, size)))[0]
+        else:
+            matrix = np.eye(size)[generator.permutation(size)]
+        p, lower, u = plu(matrix)
         diagonal = np.diag(u)
         self.p = self._weight("p", p, trainable=False)
         self.sign = self._weight("sign", np.sign(diagonal), trainable=False)
@@ -94,4 +103,4 @@ class InvConv(FlowLayer):
         return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, ops.shape(x))
 
     def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
+        return {**super().get_config(), "seed": self.seed, "start": self.start}

@@ -1,6 +1,7 @@
 """Elementwise affine layers along the last axis: Scale, Actnorm, CondActnorm."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_flows.layers.flow_layer import (
@@ -43,6 +44,11 @@ class DataInit(FlowLayer):
         x = ops.cast(inputs, self.variable_dtype)
         axes = tuple(range(len(x.shape) - 1))
         mean, std = ops.mean(x, axis=axes), ops.std(x, axis=axes)
+        if not np.all(np.isfinite(ops.convert_to_numpy(mean + std))):
+            raise ValueError(
+                f"'{self.name}' cannot be adapted to data that is not finite. Received: "
+                f"means {ops.convert_to_numpy(mean)} of {tuple(x.shape)}."
+            )
         # A constant channel says nothing about its scale: leave it at 1.
         std = ops.where(std > self.epsilon, std, ops.ones_like(std))
         self._set_moments(mean, std)
@@ -147,6 +153,46 @@ class Actnorm(DataInit):
 
     def get_config(self):
         return {**super().get_config(), "use_shift": self.use_shift}
+
+
+@register
+class Standardize(DataInit):
+    """Fixed scaling from data: z = (x - mean) / std, log|det dz/dx| = -positions * sum(log std).
+
+    For tables in units of their own: the flow behind it sees columns of mean 0
+    and standard deviation 1, and its density stays one in the table's units.
+    `adapt` takes mean and std, once, from all rows it is given (`fit` gives
+    it a batch; `flow.adapt(x_train)` the whole table); they are saved and
+    never trained. Columns with a standard deviation below `epsilon` keep 1.
+
+    Shapes: `(..., channels)` to the same; a log-det is a scalar in nats.
+
+    >>> flow = MAF(6); flow.adapt(x_train); flow.compile("adam"); flow.fit(x_train)
+    """
+
+    def __init__(self, epsilon=1e-6, **kwargs):
+        super().__init__(True, epsilon, **kwargs)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        options = {"shape": (self.size,), "trainable": False}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **options)
+        self.std = self.add_weight(name="std", initializer="ones", **options)
+
+    def _set_moments(self, mean, std):
+        self.mean.assign(mean)
+        self.std.assign(std)
+
+    def encode(self, x):
+        return (x - self.mean) / self.std, -positions(x) * ops.sum(ops.log(self.std))
+
+    def decode(self, z):
+        return z * self.std + self.mean, positions(z) * ops.sum(ops.log(self.std))
+
+    def get_config(self):
+        config = super().get_config()
+        del config["data_init"]
+        return config
 
 
 @register

@@ -1,7 +1,11 @@
-"""One builder a paper; each returns a `keras_flows.Flow`."""
+"""One builder a paper; each returns a `keras_flows.Flow`; and a VAE."""
 
 from keras_flows.models.glow import Glow
+from keras_flows.models.iaf import IAF
+from keras_flows.models.iaf_vae import VAE
+from keras_flows.models.maf import MAF
 from keras_flows.models.nice import NICE
+from keras_flows.models.nsf import NSF
 from keras_flows.models.realnvp import RealNVP
 
-__all__ = ["NICE", "Glow", "RealNVP"]
+__all__ = ["IAF", "MAF", "NICE", "NSF", "VAE", "Glow", "RealNVP"]

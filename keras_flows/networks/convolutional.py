@@ -1,4 +1,4 @@
-"""Coupling networks of the papers; any Keras layer or model may stand in their place."""
+"""Convolutional coupling networks of the papers."""
 
 import keras
 from keras import layers, ops

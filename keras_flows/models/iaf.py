@@ -1,0 +1,56 @@
+"""IAF: inverse autoregressive flow (Kingma et al., 1606.04934)."""
+
+import keras
+
+from keras_flows.flow import Flow
+from keras_flows.layers import MaskedAutoregressive, Standardize
+from keras_flows.models.vectors import entry, orders
+from keras_flows.networks import MADE
+
+
+def IAF(
+    dims,
+    *,
+    steps=5,
+    hidden=(100, 100),
+    activation="relu",
+    residual=False,
+    order="alternating",
+    context_dims=0,
+    classes=None,
+    standardize=False,
+    log_scale_bound=5.0,
+    seed=None,
+    name="iaf",
+):
+    """A flow whose samples take one pass: IAF (1606.04934) section 3, the inverse of MAF.
+
+    Its steps are `MaskedAutoregressive(...).inverse()`: a sample with its own
+    density, `flow.sample_with_log_prob`, is parallel, as the posterior of a
+    variational autoencoder wants it; the density of given data, and with it `fit`, takes
+    one loop over the dimensions a step.
+
+    Args:
+        dims: dimensions of a sample.
+        steps: autoregressive layers.
+        hidden, activation, residual, order, log_scale_bound, seed: as in `MAF`.
+        context_dims: size of a context y, such as an encoder's output; the
+            density is then q(x | y).
+        classes: instead of it, a context of labels 0..classes-1.
+        standardize: whether a `Standardize` comes first, for data that is
+            given and not drawn.
+
+    Shapes: `(batch, dims)` to the same. Log-likelihoods in nats. Raises
+    ValueError for sizes below 1, unknown options, or two kinds of context.
+
+    >>> posterior = IAF(32, steps=2, hidden=(320, 320), context_dims=64)
+    >>> z, log_q = posterior.sample_with_log_prob(len(h), context=h)
+    """
+    inputs, h, context = entry("IAF", dims, context_dims, classes, steps)
+    if standardize:
+        h = Standardize()(h)
+    made = {"hidden": hidden, "activation": activation, "residual": residual, "seed": seed}
+    for each in orders("IAF", order, steps, dims, seed):
+        layer = MaskedAutoregressive(MADE(2, order=each, **made), log_scale_bound=log_scale_bound)
+        h = layer.inverse()([h, *context] if context else h)
+    return Flow(keras.Model(inputs, h, name="encoder"), name=name)

@@ -1,0 +1,187 @@
+"""A variational autoencoder with a flow as its posterior: IAF (1606.04934) section 6.1."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.flow import Flow
+from keras_flows.layers import CondActnorm, MaskedAutoregressive
+from keras_flows.layers.flow_layer import FlowLayer, register
+from keras_flows.models.vectors import orders
+from keras_flows.networks import MADE
+from keras_flows.priors import StandardNormal
+
+POSTERIORS = ("diagonal", "iaf")
+
+
+@register
+class VAE(keras.Model):
+    """Variational autoencoder of pictures whose pixels are drawn black or white at every pass.
+
+    p(z) = N(0, I), p(x|z) = Bernoulli(decoder(z)), q(z|x) = posterior(z | encoder(x)): a `Flow`
+    from z to normal draws. "diagonal" is z = mean + std * eps; "iaf" are inverse
+    autoregressive steps behind it, in one pass from eps to z. Pixels are 0..255, and x ~
+    Bernoulli(pixel / 255) in training and in evaluation; 0 and 255 stay.
+
+    Args:
+        dims: pixels of a picture.
+        latent: dimensions of z.
+        posterior: "diagonal" or "iaf".
+        depth, width: of "iaf": steps, and width of the two hidden layers of each `MADE`.
+        order: of the dimensions from step to step, "alternating" or "random".
+        hidden: widths of the encoder's hidden layers, the decoder's in reverse; the
+            last are the context that the posterior sees.
+        activation: of all hidden layers.
+        free_bits: nats of KL a latent dimension that cost nothing in training, counted
+            over all dimensions together and on a batch's average.
+        seed: integer that fixes random orders and the noise.
+
+    Called, `predict`ed: log p(x|z) and log q(z|x) - log p(z) of one draw of z, nats, `(batch,)`
+    each; their difference is the variational lower bound and minus its mean the loss. Raises
+    ValueError for unknown options and sizes below 1.
+
+    >>> vae = VAE(posterior="iaf"); vae.compile("adam"); vae.fit(pixels)
+    >>> vae.log_prob(pixels, samples=128).mean()
+    """
+
+    def __init__(
+        self,
+        dims=784,
+        latent=32,
+        posterior="iaf",
+        *,
+        depth=2,
+        width=320,
+        order="alternating",
+        hidden=(500, 500),
+        activation="elu",
+        free_bits=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        # Densities in the variable dtype, also under a mixed policy.
+        kwargs.setdefault("dtype", keras.config.dtype_policy().variable_dtype)
+        super().__init__(**kwargs)
+        self.options = {
+            **{"dims": dims, "latent": latent, "posterior": posterior, "depth": depth},
+            **{"width": width, "order": order, "hidden": tuple(hidden)},
+            **{"activation": activation, "free_bits": free_bits, "seed": seed},
+        }
+        if min(dims, latent, depth, width, *hidden) < 1 or not hidden or free_bits < 0:
+            raise ValueError(
+                "VAE needs sizes of 1 or more, one hidden layer or more and free_bits of 0 or "
+                f"more. Received: {self.options}."
+            )
+        if posterior not in POSTERIORS:
+            raise ValueError(f"posterior is one of {POSTERIORS}. Received: {posterior!r}.")
+        self.free_nats = free_bits * latent
+        self.encoder = _dense(dims, hidden, activation, name="encoder")
+        self.decoder = _dense(latent, hidden[::-1], activation, dims, name="decoder")
+        self.posterior = _posterior(self.options)
+        self.prior = StandardNormal()
+        self.prior.build((None, latent))
+        self.noise = keras.random.SeedGenerator(seed)
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("log_likelihood", "kl")]
+        self.built = True
+
+    def call(self, pixels):
+        x = self.binarize(pixels)
+        return self._terms(x, self.context(x))
+
+    def binarize(self, pixels):
+        """Pixels 0..255 drawn black or white, as 0 and 1."""
+        share = ops.cast(pixels, self.variable_dtype) / 255
+        drawn = keras.random.uniform(ops.shape(share), dtype=self.variable_dtype, seed=self.noise)
+        return ops.cast(drawn < share, self.variable_dtype)
+
+    def context(self, x):
+        """What the posterior sees of pictures of 0 and 1."""
+        return ops.cast(self.encoder(x), self.variable_dtype)
+
+    def likelihood(self, x, z):
+        """log p(x|z) in nats, `(batch,)`."""
+        logits = ops.cast(self.decoder(z), self.variable_dtype)
+        return FlowLayer.sum(x * logits - ops.softplus(logits))
+
+    def _terms(self, x, context):
+        z, log_q = self.posterior.sample_with_log_prob(context=context, seed=self.noise)
+        return self.likelihood(x, z), log_q - self.prior.log_prob(z)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        weight = 1.0 if sample_weight is None else ops.cast(sample_weight, self.variable_dtype)
+        means = [ops.mean(weight * term) for term in y_pred]
+        for tracker, mean in zip(self.trackers, means):
+            tracker.update_state(mean, ops.shape(y_pred[0])[0])
+        log_likelihood, kl = means
+        if training and self.free_nats:
+            kl = ops.maximum(kl, self.free_nats)
+        return kl - log_likelihood
+
+    def terms(self, pixels, samples, batch_size=1000):
+        """What a call gives of `samples` draws of z for each picture: arrays `(samples, n)`.
+
+        Every picture is drawn black and white once, for all its draws of z.
+        """
+        found = []
+        for i in range(0, len(pixels), batch_size):
+            x = self.binarize(ops.convert_to_tensor(pixels[i : i + batch_size]))
+            context = self.context(x)
+            draws = [self._terms(x, context) for _ in range(samples)]
+            found.append([np.stack([_numpy(part) for part in each]) for each in zip(*draws)])
+        return tuple(np.concatenate(parts, axis=1) for parts in zip(*found))
+
+    def log_prob(self, pixels, samples=128, batch_size=1000):
+        """log p(x) in nats, an array of one a picture, by importance sampling from the posterior.
+
+        On average a lower bound, that rises with `samples` to the true value.
+        """
+        return log_mean_weight(*self.terms(pixels, samples, batch_size))
+
+    def sample(self, n, temperature=1.0, seed=None, batch_size=None):
+        """`n` pictures from the prior, as each pixel's probability of being white."""
+        return self.decode(self.prior.sample(n, temperature, seed), batch_size)
+
+    def reconstruct(self, pixels, batch_size=None):
+        """Pictures of one draw of z for each, probabilities as in `sample`."""
+        x = self.binarize(ops.convert_to_tensor(pixels))
+        draws = self.posterior.sample_with_log_prob(context=self.context(x), seed=self.noise)
+        return self.decode(draws[0], batch_size)
+
+    def decode(self, z, batch_size=None):
+        """Each pixel's probability of being white."""
+        logits = self.decoder.predict(_numpy(z), batch_size=batch_size, verbose=0)
+        return 1 / (1 + np.exp(-logits.astype("float32")))
+
+    def get_config(self):
+        dtype = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {"name": self.name, "dtype": dtype, **self.options}
+
+
+def log_mean_weight(log_likelihood, kl):
+    """log of the mean over draws of p(x|z) p(z) / q(z|x), from the terms `(samples, n)`."""
+    weights = log_likelihood.astype("float64") - kl
+    highest = weights.max(axis=0)
+    return highest + np.log(np.mean(np.exp(weights - highest), axis=0))
+
+
+def _dense(inputs, hidden, activation, outputs=None, name=None):
+    layers = [keras.layers.Dense(width, activation) for width in hidden]
+    layers += [keras.layers.Dense(outputs)] if outputs else []
+    return keras.Sequential([keras.Input((inputs,)), *layers], name=name)
+
+
+def _posterior(options):
+    """q(z | context) as a flow from z to normal draws; its decoder is the way that is parallel."""
+    z = keras.Input((options["latent"],), name="z")
+    context = keras.Input((options["hidden"][-1],), name="context")
+    depth = options["depth"] if options["posterior"] == "iaf" else 0
+    made = {"hidden": (options["width"],) * 2, "activation": options["activation"]}
+    u = z
+    for order in orders("VAE", options["order"], depth, options["latent"], options["seed"]):
+        u = MaskedAutoregressive(MADE(2, order=order, **made)).inverse()([u, context])
+    u = CondActnorm().inverse()([u, context])
+    return Flow(keras.Model([z, context], u, name="encoder"), name="posterior")
+
+
+def _numpy(x):
+    return ops.convert_to_numpy(x)

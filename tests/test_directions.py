@@ -1,0 +1,108 @@
+"""The table of docs/directions.md, each cell by counting evaluations of networks."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_flows.layers.coupling import BaseCoupling
+from keras_flows.models import IAF, MAF, NICE, Glow, RealNVP
+from keras_flows.networks import MADE
+
+PAGE = pathlib.Path(__file__).parents[1] / "docs" / "directions.md"
+SMALL = {"image_shape": (4, 4, 1), "hidden": 4}
+FLOWS = {
+    "NICE": lambda: NICE(dims=6, hidden=(8,), couplings=2),
+    "RealNVP": lambda: RealNVP(levels=1, blocks=1, **SMALL),
+    "Glow": lambda: Glow(levels=1, depth=2, **SMALL),
+    "MAF": lambda: MAF(6, steps=2, hidden=(8,)),
+    "IAF": lambda: IAF(6, steps=2, hidden=(8,)),
+}
+
+
+def rows():
+    """The cells of the page: {flow: {column: cell}}."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: dict(zip(head[1:], cells)) for name, *cells in body}
+
+
+def counted(flow, monkeypatch):
+    """Counts of the evaluations of each network, whole or of one dimension's share."""
+    counts = {}
+
+    def count(net, method):
+        before = getattr(net, method)
+
+        def wrapped(*args, **kwargs):
+            counts[net.name] = counts.get(net.name, 0) + 1
+            return before(*args, **kwargs)
+
+        monkeypatch.setattr(net, method, wrapped)
+
+    for layer in flow._flatten_layers(include_self=False):
+        if isinstance(layer, MADE):
+            count(layer, "_network")
+        elif isinstance(layer, BaseCoupling):
+            count(layer.net, "call")
+        elif isinstance(layer, keras.Sequential):
+            count(layer, "call")
+    return counts
+
+
+def step_by_step(monkeypatch):
+    """Loops that really run, in place of compiled ones."""
+
+    def loop(lower, upper, body, carry):
+        for i in range(lower, upper):
+            carry = body(ops.convert_to_tensor(i, "int32"), carry)
+        return carry
+
+    monkeypatch.setattr(ops, "fori_loop", loop)
+
+
+def eager(flow, x):
+    """Each column of the table as a call outside of any compiled function."""
+    tensor = ops.convert_to_tensor(x)
+    z = ops.ones((len(x), flow.dims))
+
+    flow.compile("sgd", run_eagerly=True, jit_compile=False)
+    if keras.backend.backend() != "jax":
+        flow.train_on_batch(x)  # the first one also builds what it trains
+
+    return {
+        "inference, z of x": lambda: flow.encoder(tensor),
+        "sampling, x of z": lambda: flow.decoder(z),
+        "density of given data": lambda: flow.log_prob(tensor),
+        "training by likelihood": lambda: flow.train_on_batch(x),
+        "samples with their density": lambda: flow.sample_with_log_prob(len(x), seed=0),
+    }
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_each_cell_holds(name, monkeypatch):
+    flow = FLOWS[name]()
+    x = np.random.default_rng(0).integers(0, 2, (3, *flow.data_shape))
+    x = x.astype(keras.backend.standardize_dtype(flow.encoder.inputs[0].dtype))
+    flow.adapt(x)
+    step_by_step(monkeypatch)
+    counts = counted(flow, monkeypatch)
+    cells = rows()[name]
+    calls = eager(flow, x)
+    assert list(cells) == list(calls)
+    for column, call in calls.items():
+        if column.startswith("training") and keras.backend.backend() == "jax":
+            continue  # JAX traces a training step: evaluations are those of log_prob's graph
+        counts.clear()
+        call()
+        assert len(counts) >= 2, column
+        wanted = {"parallel": 1, "sequential": flow.dims}[cells[column]]
+        # A trainer may run the networks once more, on symbols.
+        most = 2 * wanted if column.startswith("training") else wanted
+        assert all(wanted <= count <= most for count in counts.values()), (column, counts)
+
+
+def test_the_page_names_every_flow_of_the_test():
+    assert list(rows()) == list(FLOWS)
