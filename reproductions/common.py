@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 
 from keras_flows.callbacks import Checkpoint, StopOnInterrupt
+from keras_flows.cost import trainable_parameters
 from keras_flows.data import Shuffled
 from keras_flows.files import write_json, written_whole
 
@@ -172,7 +173,7 @@ class Run:
                 "machine": machine(),
                 "interrupted": self.interrupt.interrupted,
                 "best_epoch": best,
-                "parameters": flow.count_params(),
+                "parameters": trainable_parameters(flow),
                 **metrics,
                 "epochs": self.checkpoint.history,
             },

@@ -65,8 +65,11 @@ def parser(description, name, *, rows, columns, temperature, holdout, **defaults
     return p
 
 
-def reproduce(name, args, data, build, same, *, flip=False):
-    """Trains the flow of `build()` on `data`, and writes pictures, metrics and model to --out."""
+def reproduce(name, args, data, build, same, *, flip=False, more=None):
+    """Trains the flow of `build()` on `data`, and writes pictures, metrics and model to --out.
+
+    `more(flow, test, batch_size)` gives metrics that only this paper has.
+    """
     run = common.Run(args, ("bits", "holdout", *same))
     flow = run.flow(build, data.size)
     flow.summary()
@@ -88,6 +91,7 @@ def reproduce(name, args, data, build, same, *, flip=False):
     sizes = {"validation_batch_size": args.batch_size}
     flow = run.train(flow, data.train, validation, callbacks, **sizes, **options)
     metrics = measure(flow, {"validation": validation, "test": test}, args.batch_size)
+    metrics |= more(flow, test, args.batch_size) if more else {}
     run.finish(flow, name, {"training_pictures": data.size, **metrics})
     pictures(args, flow, test, shown["context"])
     plot(args.out, flow, run.checkpoint, name)

@@ -1,0 +1,56 @@
+"""The scripts for tables, on a table small enough for seconds."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from reproductions import maf_tabular, nsf_tabular
+
+SMALL = ["--steps", "1", "--hidden", "8", "--batch-size", "50", "--learning-rate", "0.02"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    x = np.random.default_rng(0).normal(size=(400, 2)) * [1, 50] + [3, -100]
+    np.savetxt(tmp_path / "table.csv", x, delimiter=",", header="a,b", comments="")
+    return str(tmp_path / "table.csv")
+
+
+def run(script, table, out, *more):
+    script.main(["--data", table, "--out", str(out), *SMALL, *more])
+    return json.loads((out / "metrics.json").read_text()) if out.exists() else None
+
+
+@pytest.mark.parametrize("script", [maf_tabular, nsf_tabular])
+def test_a_run_comes_near_the_gaussian_it_is_given(script, table, tmp_path, capsys):
+    metrics = run(script, table, tmp_path / "out", "--epochs", "6")
+    ours = metrics["test"]["log_likelihood"]
+    assert ours == pytest.approx(metrics["gaussian"]["mean"], abs=0.6)
+    assert metrics["published"] is None and metrics["inversion_error"] < 1e-3
+    said = capsys.readouterr().out
+    assert f"{ours:.3f} +-" in said and "a Gaussian, same rows" in said
+    drawn = importlib.util.find_spec("matplotlib") is not None
+    assert (tmp_path / "out" / "columns.png").exists() == drawn
+
+
+@pytest.mark.slow
+def test_a_run_that_has_ended_does_not_train_on_when_resumed(table, tmp_path):
+    options = ["--epochs", "40", "--patience", "2", "--learning-rate", "0.5"]
+    first = run(maf_tabular, table, tmp_path / "out", *options)
+    epochs = len(first["epochs"])
+    assert epochs < 40 and epochs - first["best_epoch"] == 2
+    again = run(maf_tabular, table, tmp_path / "out", *options, "--resume")
+    assert len(again["epochs"]) == epochs
+    assert again["test"] == pytest.approx(first["test"], rel=1e-4)
+
+
+def test_a_dry_run_writes_nothing(table, tmp_path):
+    assert run(maf_tabular, table, tmp_path / "out", "--dry-run") is None
+
+
+def test_the_paper_s_sizes_go_with_its_sets():
+    options = maf_tabular.options(["--data", "gas", "--file", "x.txt"])
+    assert options.hidden == [100, 100] and options.activation == "tanh"
+    assert maf_tabular.options(["--data", "bsds300"]).hidden == [512, 512]
