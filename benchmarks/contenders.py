@@ -92,4 +92,36 @@ BENCHMARKS = {
         levels=256,
         nets="networks of couplings and conditional priors",
     ),
+    "maf": Benchmark(
+        title="MAF: 63 dimensions, 5 affine autoregressive steps, masked networks of 2 x 512, ReLU",
+        sizes={"dims": 63, "steps": 5, "hidden": (512, 512)},
+        sample_shape=(63,),
+        contenders={
+            **of_keras("maf_keras"),
+            **of_peer("nflows", "maf_nflows"),
+            **of_peer("zuko", "maf_zuko"),
+        },
+        batch=100,
+        nets="masked networks",
+    ),
+    "nsf": Benchmark(
+        title="autoregressive NSF: 6 dimensions, 5 steps of rational-quadratic splines of 8 bins, "
+        "masked networks of 2 residual blocks of 128 units",
+        sizes={
+            "dims": 6,
+            "steps": 5,
+            "bins": 8,
+            "tail_bound": 5.0,
+            "hidden": 128,
+            "blocks": 2,
+        },
+        sample_shape=(6,),
+        contenders={
+            **of_keras("nsf_keras"),
+            **of_peer("nflows", "nsf_nflows"),
+            **of_peer("zuko", "nsf_zuko"),
+        },
+        batch=512,
+        nets="masked networks",
+    ),
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Stamps(keras.callbacks.Callback):
-    """When each step was done, and the running mean of the loss.
+    """When each step was done, on the clock and in CPU time, and the running mean of the loss.
 
     `async_safe` has `fit` call it as it calls its progress bar, from another
     thread: waiting for a step's loss here does not hold up the next step.
@@ -22,11 +22,11 @@ class Stamps(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         loss = float(logs["loss"])
-        self.done[batch] = (time.perf_counter(), loss)
+        self.done[batch] = (time.perf_counter(), time.process_time(), loss)
 
 
 def measure(build, x, batch, sizes, adam):
-    """Times of the start and of the end of each step, the losses, the number of parameters.
+    """Clock and CPU times of the start and of each step's end, losses, number of parameters.
 
     One epoch over x in shuffled batches. `compile(Adam(1e-3))` and otherwise
     defaults: graphs on TensorFlow, XLA on JAX, eager steps on torch.
@@ -35,15 +35,21 @@ def measure(build, x, batch, sizes, adam):
     model = build(**sizes)
     model.compile(keras.optimizers.Adam(1e-3, **adam))
     stamps = Stamps()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     model.fit(x, batch_size=batch, verbose=0, callbacks=[stamps])
-    times, means = zip(*(stamps.done[i] for i in range(len(x) // batch)))
+    times, cpu, means = zip(*(stamps.done[i] for i in range(len(x) // batch)))
     return {
-        "times": [start, *times],
+        "times": [start, *in_order(times)],
+        "cpu": [cpu_start, *in_order(cpu)],
         "losses": np.diff(np.arange(1, len(means) + 1) * means, prepend=0).tolist(),
         "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         "threads": _threads(),
     }
+
+
+def in_order(times):
+    """When each step was done: not after a later one, whose callback may have been quicker."""
+    return np.minimum.accumulate(times[::-1])[::-1].tolist()
 
 
 def _threads():

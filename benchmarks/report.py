@@ -10,13 +10,19 @@ from statistics import median
 
 PACKAGES = (
     "keras-flows", "keras", "tensorflow", "jax", "jaxlib", "torch", "normflows", "nflows", "FrEIA",
-    "numpy",
+    "zuko", "numpy",
 )  # fmt: skip
 
 HEADER = (
-    "contender", "images/s (min..max)", "speed / floor", "step time / floor",
-    "speed / best peer", "first step, s", "loss, first -> last step", "parameters",
+    "contender", "samples/s (min..max)", "speed / floor", "step time / floor",
+    "speed / best peer", "CPU ms a step", "first step, s", "loss, first -> last step", "parameters",
 )  # fmt: skip
+
+
+CPU_TIME = (
+    "CPU time is that of all threads; where other programs take turns on the cores it says more "
+    "than the clock."
+)
 
 
 def summarise(benchmark, runs):
@@ -26,7 +32,7 @@ def summarise(benchmark, runs):
     the highest median.
     """
     speed = {
-        name: {r: result["images_per_s"] for r, result in rounds.items()}
+        name: {r: result["samples_per_s"] for r, result in rounds.items()}
         for name, rounds in runs.items()
     }
     peers = [name for name in speed if benchmark.contenders[name].peer]
@@ -36,19 +42,20 @@ def summarise(benchmark, runs):
         floor = speed.get(benchmark.contenders[name].floor, {})
         own, values = speed[name], sorted(speed[name].values())
         summary[name] = {
-            "images_per_s": median(values),
+            "samples_per_s": median(values),
             "min": values[0],
             "max": values[-1],
-            "speed_over_floor": _ratio(own, floor),
-            "step_time_over_floor": _ratio(floor, own),
-            "speed_over_best_peer": _ratio(own, speed.get(best, {})),
+            "speed_over_floor": ratio(own, floor),
+            "step_time_over_floor": ratio(floor, own),
+            "speed_over_best_peer": ratio(own, speed.get(best, {})),
+            "cpu_s_per_step": median(result["cpu_s_per_step"] for result in rounds.values()),
             "first_step_s": median(result["first_step_s"] for result in rounds.values()),
             **{key: rounds[min(rounds)][key] for key in ("first_loss", "last_loss", "parameters")},
         }
     return best, summary
 
 
-def _ratio(a, b):
+def ratio(a, b):
     ratios = [a[r] / b[r] for r in a if r in b]
     return median(ratios) if ratios else None
 
@@ -63,7 +70,8 @@ def markdown(benchmark, report):
     notes = (
         "Medians over the rounds; ratios are medians of the ratios within a round. "
         f"A floor is the {benchmark.nets} alone on the same backend, trained by the same "
-        f"`fit`; its loss is another one. Best peer: {report['best_peer'] or 'none ran'}."
+        f"`fit`; its loss is another one. {CPU_TIME} Best "
+        f"peer: {report['best_peer'] or 'none ran'}."
     )
     title = f"Training speed, {benchmark.title}"
     return page(title, how, report, HEADER, _rows(report), notes)
@@ -93,11 +101,12 @@ def _rows(report):
     for name, s in report["summary"].items():
         yield (
             name,
-            f"{s['images_per_s']:.0f} ({s['min']:.0f}..{s['max']:.0f})",
+            f"{s['samples_per_s']:.0f} ({s['min']:.0f}..{s['max']:.0f})",
             *(
                 "" if s[key] is None else f"{s[key]:.3f}"
                 for key in ("speed_over_floor", "step_time_over_floor", "speed_over_best_peer")
             ),
+            f"{1000 * s['cpu_s_per_step']:.1f}",
             f"{s['first_step_s']:.1f}",
             f"{s['first_loss']:.1f} -> {s['last_loss']:.1f}",
             f"{s['parameters']:,}",

@@ -55,14 +55,14 @@ def start_as_keras(model):
 
 
 def measure(build, x, batch, sizes, adam):
-    """Times of the start and of the end of each step, the losses, the number of parameters."""
+    """Clock and CPU times of the start and of each step's end, losses, number of parameters."""
     torch.manual_seed(0)
     model, loss_of = build(**sizes)
     start_as_keras(model)
     model.train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, **adam)
     data = torch.from_numpy(x if x.ndim < 4 else x.transpose(0, 3, 1, 2).copy())
-    times, losses = [time.perf_counter()], []
+    times, cpu, losses = [time.perf_counter()], [time.process_time()], []
     for idxs in torch.randperm(len(data)).split(batch):
         optimizer.zero_grad()
         loss = loss_of(data[idxs])
@@ -70,8 +70,10 @@ def measure(build, x, batch, sizes, adam):
         optimizer.step()
         losses.append(loss.item())
         times.append(time.perf_counter())
+        cpu.append(time.process_time())
     return {
         "times": times,
+        "cpu": cpu,
         "losses": losses,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "threads": torch.get_num_threads(),

@@ -1,4 +1,4 @@
-"""Images per second of training: `python -m benchmarks.training nice`, or `glow`.
+"""Samples per second of training: `python -m benchmarks.training nice`, `glow`, `maf` or `nsf`.
 
 Each contender runs in a process of its own, one at a time, with all CPU
 threads; contenders take turns over several rounds, so that a ratio within a
@@ -8,13 +8,13 @@ plain PyTorch loop (options in `torch_steps.py`).
 """
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
 from benchmarks import report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import RESULTS, ROOT, measured, publish, say
+from benchmarks.processes import RESULTS, ROOT, measured, publish
+from benchmarks.rounds import chosen, interleaved, status
 from benchmarks.worker import MNIST
 
 QUICK = {"rounds": 1, "steps": 2, "warmup": 1, "batch": 16}
@@ -42,13 +42,8 @@ def parse(argv):
     benchmark = BENCHMARKS[args.model]
     known = benchmark.contenders
     args.batch = benchmark.batch if args.batch is None else args.batch
-    args.contenders = (
-        args.contenders.split(",")
-        if args.contenders
-        else [name for name, contender in known.items() if contender.default]
-    )
-    if unknown := [name for name in args.contenders if name not in known]:
-        parser.error(f"unknown contenders {unknown}; there are {', '.join(known)}")
+    usual = [name for name, contender in known.items() if contender.default]
+    args.contenders = chosen(parser, args.contenders, known, usual)
     if min(args.rounds, args.steps, args.warmup, args.batch) < 1:
         parser.error("--rounds, --steps, --warmup and --batch must be 1 or more")
     if args.data not in benchmark.data:
@@ -65,37 +60,18 @@ def run(args, name):
     return measured("worker", {**task, "contender": name}, backend)
 
 
-def run_all(args):
-    """`{contender: {round: figures}}`, and why others were left out."""
-    known = BENCHMARKS[args.model].contenders
-    left_out = {}
-    for name in args.contenders:
-        if missing := [p for p in known[name].needs if importlib.util.find_spec(p) is None]:
-            left_out[name] = f"not installed: {', '.join(missing)}"
-            say(f"{name}: {left_out[name]}")
-    names = [name for name in args.contenders if name not in left_out]
-    runs = {name: {} for name in names}
-    for r in range(args.rounds):
-        turn = r % max(len(names), 1)  # each round starts with another contender
-        for name in names[turn:] + names[:turn]:
-            if name in left_out:
-                continue
-            try:
-                runs[name][r] = run(args, name)
-            except RuntimeError as error:
-                left_out[name] = f"failed in round {r + 1}: {str(error).splitlines()[-1]}"
-                say(f"{name}: failed\n{error}")
-            else:
-                say(f"round {r + 1}, {name}: {runs[name][r]['images_per_s']:.0f} images/s")
-    return {name: runs[name] for name in names if name not in left_out}, left_out
-
-
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     benchmark = BENCHMARKS[args.model]
     result = report.setting("training", argv)
-    runs, left_out = run_all(args)
+    runs, left_out = interleaved(
+        args.contenders,
+        benchmark.contenders,
+        args.rounds,
+        lambda name: run(args, name),
+        lambda figures: f"{figures['samples_per_s']:.0f} samples/s",
+    )
     best_peer, summary = report.summarise(benchmark, runs)
     options = {key: getattr(args, key) for key in ("rounds", "steps", "warmup", "batch", "data")}
     result |= {
@@ -107,7 +83,7 @@ def main(argv=None):
     }
     out = args.out or (None if args.quick else RESULTS)
     publish(f"training_{args.model}", report.markdown(benchmark, result), result, out)
-    return 1 if any(why.startswith("failed") for why in left_out.values()) or not runs else 0
+    return status(runs, left_out)
 
 
 if __name__ == "__main__":

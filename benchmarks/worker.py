@@ -33,7 +33,7 @@ def load(build):
 
 
 def measure(model, contender, data, batch, steps, warmup):
-    """Images a second over the steps after the warm-up, and figures that check the work."""
+    """Samples a second over the steps after the warm-up, and figures that check the work."""
     benchmark = BENCHMARKS[model]
     entry = benchmark.contenders[contender]
     x = images(benchmark, data, (warmup + steps) * batch)
@@ -41,9 +41,10 @@ def measure(model, contender, data, batch, steps, warmup):
     steps_of = "keras_steps" if entry.backend else "torch_steps"
     how = importlib.import_module(f"benchmarks.{steps_of}")
     run = how.measure(build, x, batch, benchmark.sizes, entry.adam)
-    times, losses = run["times"], run["losses"]
+    times, cpu, losses = run["times"], run["cpu"], run["losses"]
     return {
-        "images_per_s": batch * steps / (times[-1] - times[warmup]),
+        "samples_per_s": batch * steps / (times[-1] - times[warmup]),
+        "cpu_s_per_step": (cpu[-1] - cpu[warmup]) / steps,
         "first_step_s": times[1] - times[0],
         "median_step_s": float(np.median(np.diff(times)[warmup:])),
         "first_loss": losses[0],

@@ -9,12 +9,27 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import first_step, glow_keras, report, training, worker
+from benchmarks import (
+    first_step,
+    glow_keras,
+    keras_steps,
+    likelihood,
+    likelihood_worker,
+    maf_keras,
+    report,
+    sampling,
+    training,
+    worker,
+)
 from benchmarks.contenders import BENCHMARKS
 from keras_flows.layers import CondActnorm, Coupling
 
 BENCHES = Path(training.__file__).parent
 SMALL = {"image_shape": (8, 8, 3), "levels": 2, "depth": 2, "hidden": 4}
+VECTORS = {
+    "maf": {"dims": 5, "steps": 2, "hidden": (8, 8)},
+    "nsf": {"dims": 5, "steps": 2, "bins": 4, "tail_bound": 5.0, "hidden": 8, "blocks": 1},
+}
 
 
 @pytest.mark.parametrize("model", BENCHMARKS)
@@ -41,13 +56,25 @@ def test_the_glow_floor_has_the_networks_of_the_flow():
 
 
 def test_the_glow_floor_trains_all_its_networks():
-    floor = glow_keras.floor(**SMALL)
     x = worker.images(BENCHMARKS["glow"], "synthetic", 4)[:, :8, :8]
     assert x.dtype == "uint8"
+    trains_all(glow_keras.floor(**SMALL), x)
+
+
+@pytest.mark.parametrize("model", VECTORS)
+def test_the_floor_of_a_flow_of_vectors_is_its_networks_and_trains_them(model):
+    module = importlib.import_module(f"benchmarks.{model}_keras")
+    flow, floor = module.flow(**VECTORS[model]), module.floor(**VECTORS[model])
+    nets = maf_keras.networks(flow)
+    assert len(nets) == 2 and count(floor) == sum(map(count, nets))
+    trains_all(floor, np.random.default_rng(0).normal(size=(32, 5)).astype("float32"))
+
+
+def trains_all(floor, x):
     floor.compile(keras.optimizers.SGD(1e-4))
-    floor.fit(x, batch_size=2, verbose=0)
+    floor.fit(x, batch_size=len(x) // 2, verbose=0)
     before = [keras.ops.convert_to_numpy(w) for w in floor.trainable_weights]
-    floor.fit(x, batch_size=2, verbose=0)
+    floor.fit(x, batch_size=len(x) // 2, verbose=0)
     after = [keras.ops.convert_to_numpy(w) for w in floor.trainable_weights]
     assert all((a != b).any() for a, b in zip(after, before))
 
@@ -68,6 +95,25 @@ def test_a_peer_has_the_parameters_of_the_flow(peer):
     assert 5 < loss_of(pixels).item() / (8 * 8 * 3) < 8
 
 
+@pytest.mark.parametrize("peer", ["nflows", "zuko"])
+@pytest.mark.parametrize("model", VECTORS)
+def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
+    pytest.importorskip(peer)
+    sizes = VECTORS[model]
+    module, loss_of = worker.load(BENCHMARKS[model].contenders[peer].build)(**sizes)
+    found = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    flow = worker.load(f"{model}_keras:flow")(**sizes)
+    # zuko has no linear maps; nflows' have triangles in place of squares, and a bias.
+    networks = sum(map(count, maf_keras.networks(flow)))
+    linear = 3 * (5 * 5 + 5) if model == "nsf" and peer == "nflows" else 0
+    assert found == networks + linear
+    torch = importlib.import_module("torch")
+    torch.manual_seed(0)
+    x = module.sample(4)
+    assert x.shape == (4, 5) and module.log_prob(x).shape == (4,)
+    assert loss_of(x).item() == pytest.approx(-module.log_prob(x).mean().item())
+
+
 @pytest.mark.parametrize(
     ("main", "argv", "message"),
     [
@@ -77,6 +123,10 @@ def test_a_peer_has_the_parameters_of_the_flow(peer):
         (first_step, "nice", "invalid choice"),
         (first_step, "glow --backends numpy", "unknown backends ['numpy']"),
         (first_step, "glow --depths 4,0", "must be 1 or more"),
+        (sampling, "glow", "invalid choice"),
+        (sampling, "maf --contenders floor-jax", "unknown contenders ['floor-jax']"),
+        (sampling, "maf --rows 0", "must be 1 or more"),
+        (likelihood, "--model maf --steps 1 --data nowhere.npz", "no file nowhere.npz"),
     ],
 )
 def test_wrong_options_are_refused(main, argv, message, capsys):
@@ -92,6 +142,66 @@ def test_the_batch_is_the_benchmarks_own_unless_given():
     assert training.parse(["nice", "--quick"]).batch == 16
 
 
+def test_a_step_is_not_done_after_a_later_one():
+    assert keras_steps.in_order((1.0, 4.0, 3.0, 5.0)) == [1, 3, 3, 5]
+
+
+def test_samples_and_densities_are_measured_in_a_process_of_their_own(monkeypatch, tmp_path):
+    for key, size in {"dims": 4, "steps": 1, "hidden": (8, 8)}.items():
+        monkeypatch.setitem(BENCHMARKS["maf"].sizes, key, size)
+    backend = keras.backend.backend()
+    argv = f"maf --quick --contenders keras_flows-{backend} --out {tmp_path}".split()
+    assert sampling.main(argv) == 0
+    result = json.loads((tmp_path / "sampling_maf.json").read_text())
+    (figures,) = result["summary"].values()
+    ratio = figures["sample_s"] / figures["density_s"]
+    assert figures["sample_over_density"] == pytest.approx(ratio) and ratio > 0
+    assert f"|{ratio:.1f}|" in (tmp_path / "sampling_maf.md").read_text()
+
+
+def tables(path):
+    x = np.random.default_rng(0).normal(size=(80, 5)).astype("float32")
+    np.savez(path, train=x[:50], validation=x[50:60], test=x[60:])
+    return path
+
+
+def test_every_contender_learns_from_the_same_batches():
+    one, other = (list(likelihood_worker.parts(50, 12, 16)) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(one, other))
+    batches = np.concatenate(one)
+    assert batches.shape == (12, 16)
+    assert all(len(set(batches[i : i + 3].ravel())) == 48 for i in range(0, 12, 3))
+    assert (batches[:3] != batches[3:6]).any()
+
+
+@pytest.mark.parametrize("name", ["flow", "nflows", "zuko"])
+def test_a_likelihood_is_measured_after_training(name, monkeypatch, tmp_path):
+    name = f"keras_flows-{keras.backend.backend()}" if name == "flow" else name
+    if not name.startswith("keras_flows"):
+        pytest.importorskip(name)
+    monkeypatch.setitem(BENCHMARKS["maf"].sizes, "steps", 1)
+    monkeypatch.setitem(BENCHMARKS["maf"].sizes, "hidden", (8, 8))
+    data = str(tables(tmp_path / "small.npz"))
+    figures = likelihood_worker.measure("maf", name, data, 40, 10, 1e-2)
+    assert figures["losses"][-1] < figures["losses"][0] and len(figures["losses"]) == 10
+    # A normal's own entropy is 7.1 nats.
+    assert -9 < figures["test"] < -6 and 0 < figures["test_2se"] < 2
+
+
+def test_the_likelihoods_become_a_table(monkeypatch, tmp_path):
+    figures = {"test": -7.25, "test_2se": 0.5, "validation": -7.0, "validation_2se": 0.25}
+    figures |= {"last_loss": 6.5, "steps_per_s": 9.0, "training_s": 2.0, "parameters": 1234}
+    monkeypatch.setattr(likelihood, "run", lambda args, name: figures)
+    data, backend = tables(tmp_path / "small.npz"), keras.backend.backend()
+    argv = f"--data {data} --model nsf --steps 9 --out {tmp_path} --batch-size 10".split()
+    assert likelihood.main([*argv, "--contenders", f"keras_flows-{backend}"]) == 0
+    page = (tmp_path / "likelihood_nsf_small.md").read_text()
+    assert f"|keras_flows-{backend}|-7.250 (+- 0.500)|-7.000 (+- 0.250)|6.500|9.0|2|1,234|" in page
+    with pytest.raises(SystemExit):
+        likelihood.parse([*argv, "--batch-size", "51"])
+
+
+@pytest.mark.slow
 def test_a_first_step_is_measured_in_a_process_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setitem(BENCHMARKS["glow"].sizes, "levels", 1)
     backend = keras.backend.backend()

@@ -1,0 +1,134 @@
+"""Seconds to draw samples, and to find their densities: `python -m benchmarks.sampling maf`.
+
+An autoregressive density takes one pass of the network; its samples are
+found one dimension after the other. Untrained flows of `benchmarks.training`,
+in processes of their own that take turns; one call of each kind comes first
+and is not counted. GPUs are hidden.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from statistics import median
+
+from benchmarks import report
+from benchmarks.contenders import BENCHMARKS
+from benchmarks.processes import RESULTS, measured, publish
+from benchmarks.rounds import chosen, interleaved, status
+
+VECTORS = [name for name, benchmark in BENCHMARKS.items() if "steps" in benchmark.sizes]
+HEADER = (
+    "contender", "sample, s (min..max)", "density, s (min..max)", "sample / density",
+    "CPU s of both", "best peer's sample / this one's", "first sample, s", "mean density, nats",
+)  # fmt: skip
+QUICK = {"rounds": 1, "calls": 1, "rows": 8}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sampling", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("model", choices=VECTORS)
+    parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--calls", type=int, default=3, help="calls measured in each round")
+    parser.add_argument("--rows", type=int, default=1000, help="samples in a call")
+    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
+    )
+    args = parser.parse_args(argv)
+    if args.quick:
+        vars(args).update(QUICK)
+    contenders = BENCHMARKS[args.model].contenders
+    known = {name: c for name, c in contenders.items() if not name.startswith("floor")}
+    usual = [name for name, contender in known.items() if contender.default]
+    args.contenders = chosen(parser, args.contenders, known, usual)
+    if min(args.rounds, args.calls, args.rows) < 1:
+        parser.error("--rounds, --calls and --rows must be 1 or more")
+    return args
+
+
+def run(args, name):
+    """One contender's figures, from a process of its own."""
+    benchmark = BENCHMARKS[args.model]
+    task = {key: getattr(args, key) for key in ("model", "rows", "calls")}
+    task |= {"contender": name, "sizes": benchmark.sizes}
+    return measured("sampling_worker", task, benchmark.contenders[name].backend)
+
+
+def summarise(known, runs):
+    """The best peer, and each contender's medians of its rounds; ratios are within a round."""
+
+    def times(name, key):
+        return {r: result[key] for r, result in runs[name].items()}
+
+    peers = [name for name in runs if known[name].peer]
+    best = min(peers, key=lambda name: median(times(name, "sample_s").values()), default=None)
+    summary = {}
+    for name in runs:
+        sample, density = times(name, "sample_s"), times(name, "density_s")
+        summary[name] = {
+            **_spread("sample_s", sample.values()),
+            **_spread("density_s", density.values()),
+            "sample_over_density": report.ratio(sample, density),
+            "speed_over_best_peer": report.ratio(times(best, "sample_s") if best else {}, sample),
+            **{key: median(times(name, key).values()) for key in ("sample_cpu_s", "density_cpu_s")},
+            "first_sample_s": median(times(name, "first_sample_s").values()),
+            "mean_density": median(times(name, "mean_density").values()),
+        }
+    return best, summary
+
+
+def _spread(key, values):
+    return {key: median(values), f"{key}_min": min(values), f"{key}_max": max(values)}
+
+
+def _rows(result):
+    for name, s in result["summary"].items():
+        yield (
+            name,
+            *(
+                f"{s[key]:.3f} ({s[key + '_min']:.3f}..{s[key + '_max']:.3f})"
+                for key in ("sample_s", "density_s")
+            ),
+            f"{s['sample_over_density']:.1f}",
+            f"{s['sample_cpu_s']:.3f}, {s['density_cpu_s']:.3f}",
+            "" if s["speed_over_best_peer"] is None else f"{s['speed_over_best_peer']:.2f}",
+            f"{s['first_sample_s']:.1f}",
+            f"{s['mean_density']:.1f}",
+        )
+    for name, why in result["left_out"].items():
+        yield name, why, *("",) * (len(HEADER) - 2)
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse(argv)
+    benchmark = BENCHMARKS[args.model]
+    result = report.setting("sampling", argv)
+    runs, left_out = interleaved(
+        args.contenders,
+        benchmark.contenders,
+        args.rounds,
+        lambda name: run(args, name),
+        lambda f: f"{f['sample_s']:.3f} s a sample, {f['density_s']:.3f} s a density",
+    )
+    best_peer, summary = summarise(benchmark.contenders, runs)
+    options = {key: getattr(args, key) for key in ("rounds", "calls", "rows")}
+    result |= {"options": options, "best_peer": best_peer, "summary": summary}
+    result |= {"left_out": left_out, "runs": runs}
+    how = f"{args.rows} rows a call, medians of {args.calls} calls a round, rounds: {args.rounds}"
+    notes = (
+        "Medians over the rounds; ratios are medians of the ratios within a round. The first "
+        "sample traces and compiles where a backend does. Densities are those of the samples. "
+        f"{report.CPU_TIME} Best peer: {best_peer or 'none ran'}."
+    )
+    page = report.page(f"Sampling, {benchmark.title}", how, result, HEADER, _rows(result), notes)
+    out = args.out or (None if args.quick else RESULTS)
+    publish(f"sampling_{args.model}", page, result, out)
+    return status(runs, left_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
