@@ -136,16 +136,18 @@ CASES = {
         bad=[[(2, 3, 2, 1)]],
     ),
     "Coupling-spline": case(
-        lambda: layers.Coupling(net(22), "spline", bins=4), VECTOR, bad=[[(2, 6)], [(2, 1)]]
+        lambda: layers.Coupling(net64(22), "spline", bins=4), VECTOR, bad=[[(2, 6)], [(2, 1)]]
     ),
     "Coupling-spline-image": case(
-        lambda: layers.Coupling(net(5), "spline", "halves", bins=2, tail_bound=1.5), IMAGE
+        lambda: layers.Coupling(net64(5), "spline", "halves", bins=2, tail_bound=1.5), IMAGE
     ),
     "Coupling-spline-context": case(
-        lambda: layers.Coupling(net_of_two((3,), (2,), 16), "spline", bins=3), VECTOR, (2,)
+        lambda: layers.Coupling(net_of_two((3,), (2,), 16, net64), "spline", bins=3), VECTOR, (2,)
     ),
-    "CheckerboardCouple-spline": case(lambda: checkers(24, "spline", bins=3), IMAGE),
-    "CheckerboardCouple-spline-odd": case(lambda: checkers(5, "spline", bins=2), (3, 5, 1)),
+    "CheckerboardCouple-spline": case(lambda: checkers(24, "spline", bins=3, net=net64), IMAGE),
+    "CheckerboardCouple-spline-odd": case(
+        lambda: checkers(5, "spline", bins=2, net=net64), (3, 5, 1)
+    ),
     "MaskedAutoregressive-affine": case(
         lambda: autoregressive(2), VECTOR, bad=[[(2, None)], [(2, 4, 3)], [(2, 5), (2, 2), (2, 2)]]
     ),

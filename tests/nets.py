@@ -34,7 +34,7 @@ def net64(outputs):
     return keras.Sequential([Dense64(6, activation="relu"), Dense64(outputs)])
 
 
-def net_of_two(first, context, outputs):
+def net_of_two(first, context, outputs, net=net):
     """A network of a list: the part that stays, and a context."""
     parts = [keras.Input(first), keras.Input(context)]
     return keras.Model(parts, net(outputs)(keras.layers.Concatenate()(parts)))
@@ -52,7 +52,7 @@ def affine(network, *args, **options):
     return layers.Coupling(network, "affine", *args, **options)
 
 
-def checkers(outputs, *args, **options):
+def checkers(outputs, *args, net=net, **options):
     return layers.CheckerboardCouple(net(outputs), *args, **options)
 
 
@@ -64,7 +64,13 @@ def autoregressive(outputs, transform="affine", order="natural", hidden=(8,), **
 
 @keras.saving.register_keras_serializable("my_flows")
 class Before(keras.layers.Layer):
-    """An autoregressive network that is no MADE: shift and scale from the dimension before."""
+    """An autoregressive network that is no MADE: shift and scale from the dimension before.
+
+    In float32 under a mixed policy, as MADE: rounded, its shifts would differ in a loop.
+    """
+
+    def __init__(self, dtype=None, **kwargs):
+        super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
 
     def build(self, shape):
         self.kernel = self.add_weight(shape=(shape[-1], 2))

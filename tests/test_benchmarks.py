@@ -71,7 +71,7 @@ def test_the_floor_of_a_flow_of_vectors_is_its_networks_and_trains_them(model):
 
 
 def trains_all(floor, x):
-    floor.compile(keras.optimizers.SGD(1e-4))
+    floor.compile(keras.optimizers.Adam(1e-3))
     floor.fit(x, batch_size=len(x) // 2, verbose=0)
     before = [keras.ops.convert_to_numpy(w) for w in floor.trainable_weights]
     floor.fit(x, batch_size=len(x) // 2, verbose=0)
