@@ -21,15 +21,17 @@ class MaskedAutoregressive(FlowLayer):
     nats; with "spline" z_i is a monotonic rational-quadratic spline of x_i
     and the log-det the sum of its log slopes. `encode` takes one evaluation
     of the network for all dimensions; `decode` finds one dimension after the
-    other, in one compiled loop. With `MADE` that loop costs
-    the arithmetic of one evaluation, with another network one for each
-    dimension. `.inverse()` is the layer of inverse autoregressive flows: the same
-    weights, fast in the other direction.
+    other, in one compiled loop. With `MADE` that loop costs the arithmetic of
+    one evaluation, with another network one for each dimension. `.inverse()`
+    is the layer of inverse autoregressive flows: the same weights, fast in
+    the other direction.
 
     Args:
         net: `MADE(outputs)`, outputs 2 (affine) or 3 bins - 1 (spline), or
             any layer from `(batch, dims)`, or `[x, context]`, to `(batch, dims, outputs)`
             whose outputs for a dimension see only those before it, in some order.
+            Under a mixed policy it should compute in float32, as `MADE` does:
+            the loop that inverts rounds otherwise than a call.
         transform: "affine" or "spline".
         log_scale_bound: of affine: s = r / (1 + |r| / bound), so that rows
             unlike the training set do not explode.
