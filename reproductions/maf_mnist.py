@@ -10,7 +10,7 @@ grids have a row a digit. Samples go pixel by pixel. Pictures and metrics.json g
 import keras
 import numpy as np
 
-from keras_flows import datasets
+from keras_flows import datasets, invert
 from keras_flows.layers import Reshape
 from keras_flows.layers.flow_layer import Ledger
 from keras_flows.models import MAF
@@ -67,19 +67,19 @@ def build(args):
 
 def logit_likelihood(flow, test, batch_size):
     """Mean log-likelihood in nats of the logits, with two standard errors, beside the paper's."""
-    pixels = flow.encoder.inputs[0]
+    pixels, *labels = flow.encoder.inputs
     logits = next(v.output for v in flow.encoder.layers if isinstance(v, Reshape))
-    start = keras.Model(pixels, logits)
-    rest = keras.Model([logits, *flow.encoder.inputs[1:]], flow.encoder.outputs[0])
-    x, *context = test if flow.conditional else [test]
-    found = []
-    for i in range(0, len(x), batch_size):
-        batch = [keras.ops.convert_to_tensor(part[i : i + batch_size]) for part in (x, *context)]
-        with Ledger():
-            y = start(batch[0])
-        with Ledger() as ledger:
-            z = rest([y, *batch[1:]])
-        found.append(keras.ops.convert_to_numpy(flow._log_prior(z, batch) + ledger.total()))
+    both = keras.Model([pixels, *labels], [logits, flow.encoder.outputs[0]])
+    to_pixels = invert(keras.Model(pixels, logits))
+    parts, found = test if flow.conditional else [test], []
+    for i in range(0, len(parts[0]), batch_size):
+        batch = [keras.ops.convert_to_tensor(part[i : i + batch_size]) for part in parts]
+        with Ledger() as whole:
+            y, z = both(batch)
+        with Ledger() as back:
+            to_pixels(y)
+        nats = flow._log_prior(z, batch) + whole.total() + back.total()
+        found.append(keras.ops.convert_to_numpy(nats))
     found = np.concatenate(found)
     return {
         "logit_log_likelihood": float(found.mean()),
