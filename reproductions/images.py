@@ -137,11 +137,14 @@ def measure(flow, sets, batch_size):
 
 def inversion_error(flow, x, context, batch_size):
     """Largest error of floats that return through the flow, in grey levels, before rounding."""
-    noise = next((v for v in flow.encoder.layers if isinstance(v, Dequantize)), None)
-    if noise is None:
+    if not flow.discrete:
         return None
-    inputs = [noise.output, *flow.encoder.inputs[1:]]
-    rest = keras.Model(inputs if context else inputs[0], flow.encoder.outputs[0])
+    # Of a copy, since Keras cannot save a graph with conditions that it has cut.
+    encoder = keras.models.clone_model(flow.encoder)
+    encoder.set_weights(flow.encoder.get_weights())
+    noise = next(v for v in encoder.layers if isinstance(v, Dequantize))
+    inputs = [noise.output, *encoder.inputs[1:]]
+    rest = keras.Model(inputs if context else inputs[0], encoder.outputs[0])
     options = {"batch_size": batch_size, "verbose": 0}
     start = (x.astype("float32") + 0.5) / flow.levels
     z = rest.predict([start, *context] if context else start, **options)
