@@ -46,6 +46,7 @@ def _parser():
         "--temperature", type=float, nargs="+", default=[1.0], help="spread, or one for each level"
     )
     c.add_argument("--label", type=int, help="class of the samples, for a class-conditional flow")
+    c.add_argument("--guidance", type=float, default=0.0, help="by the class, for a TarFlow")
     c.add_argument("--seed", type=int, help="the same samples again")
     command(evaluate, "log-likelihood of test pictures, bits/dim, reconstruction error", data=True)
     command(reconstruct, "test pictures above their reconstructions", True, "4x15", "back.png")
@@ -151,10 +152,18 @@ def sample(args):
     flow = _load(args.model)
     rows, columns = args.grid
     heat = args.temperature[0] if len(args.temperature) == 1 else args.temperature
-    label = args.label
-    if flow.conditional and label is None:
+    label, options = args.label, {}
+    if flow.conditional and label is None and not flow.labels_optional:
         raise ValueError("This flow is class-conditional: give --label. Received: none.")
-    _write(args, flow, flow.sample(rows * columns, heat, args.seed, context=label), rows, columns)
+    if args.guidance:
+        if not flow.labels_optional:
+            raise ValueError(
+                "Guidance is for a TarFlow of classes. "
+                f"Received: --guidance {args.guidance} for '{flow.name}'."
+            )
+        options["guidance"] = args.guidance
+    samples = flow.sample(rows * columns, heat, args.seed, context=label, **options)
+    _write(args, flow, samples, rows, columns)
 
 
 def evaluate(args):

@@ -63,7 +63,9 @@ class Flow(Latents, keras.Model):
         self.decoder  # noqa: B018  (raises where a layer has no inverse)
         inner = self._flatten_layers(include_self=False)
         self.levels = next((v.levels for v in inner if isinstance(v, Dequantize)), None)
-        self.classes = next((v.classes for v in inner if isinstance(v, ClassVector)), None)
+        labels = next((v for v in inner if isinstance(v, ClassVector)), None)
+        self.classes = labels and labels.classes
+        self.labels_optional = bool(labels and labels.drop)
         self.discrete = self.levels is not None
         dtype = keras.backend.standardize_dtype(encoder.inputs[0].dtype)
         if self.discrete and keras.backend.is_float_dtype(dtype):

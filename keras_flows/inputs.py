@@ -12,7 +12,8 @@ from keras_flows.data import are_arrays
 def with_context(flow, x, context):
     """`[x, context]` where the flow takes a context, `x` otherwise.
 
-    A context of one sample's shape holds for all of x.
+    A context of one sample's shape holds for all of x. Where labels are
+    optional, none is the label -1.
     """
     count = len(flow.encoder.inputs) - 1
     if not count:
@@ -24,6 +25,8 @@ def with_context(flow, x, context):
         return x
     if not hasattr(x, "shape"):
         return x
+    if context is None and flow.labels_optional:
+        context = -1
     several = are_arrays(context) and len(context) == count
     contexts = list(context) if several else [context]
     if context is None or len(contexts) != count:
@@ -89,7 +92,8 @@ def context_length(flow, context):
 
 def with_labels(flow, x, y):
     """What `fit` and `evaluate` are given as x and y: y is the context, if there is one."""
-    if flow.conditional and hasattr(x, "shape") and y is not None:
+    given = y is not None or flow.labels_optional
+    if flow.conditional and hasattr(x, "shape") and given:
         return with_context(flow, x, y), None
     return x, y
 
@@ -131,9 +135,10 @@ def check_labels(flow, labels):
     """Raises a ValueError for labels that are none of a class-conditional flow's."""
     if flow.classes and isinstance(labels, np.ndarray) and labels.size:
         low, high = labels.min(), labels.max()
-        if low < 0 or high >= flow.classes:
+        if low < -flow.labels_optional or high >= flow.classes:
+            none = ", and -1 for none" if flow.labels_optional else ""
             raise ValueError(
-                f"This flow has classes from 0 to {flow.classes - 1}. "
+                f"This flow has classes from 0 to {flow.classes - 1}{none}. "
                 f"Received: labels from {low} to {high}."
             )
 

@@ -60,7 +60,7 @@ def case(make, *shapes, draw=normal, bad=()):
     return Case(make, shapes, draw, tuple(bad))
 
 
-VECTOR, IMAGE = (5,), (4, 4, 3)
+VECTOR, IMAGE, TOKENS = (5,), (4, 4, 3), (3, 2)
 
 CASES = {
     "Shuffle-reverse": case(lambda: layers.Shuffle("reverse"), VECTOR, bad=[[(5,)], [(2, None)]]),
@@ -107,6 +107,7 @@ CASES = {
     "Coupling-flip": case(lambda: layers.Coupling(net(3), flip=True), VECTOR, bad=[[(2, 4)]]),
     "Coupling-image": case(lambda: layers.Coupling(net(1), split="halves"), IMAGE),
     "Coupling-sigmoid": case(lambda: affine(net(4)), VECTOR, bad=[[(2, 8)], [(2, 1)], [(2,)]]),
+    "Coupling-double_sigmoid": case(lambda: affine(net(4), scale="double_sigmoid"), VECTOR),
     "Coupling-tanh": case(lambda: affine(net(6), "halves", True, "tanh"), VECTOR, bad=[[(2, 4)]]),
     "Coupling-exp": case(lambda: affine(net(2), "interleaved", False, "exp"), IMAGE),
     "Coupling-context": case(
@@ -165,6 +166,22 @@ CASES = {
     "MaskedAutoregressive-net": case(
         lambda: layers.MaskedAutoregressive(Before()), VECTOR, bad=[[(2, 5), (2, 2), (2, 1)]]
     ),
+    "TransformerAutoregressive-natural": case(
+        lambda: layers.TransformerAutoregressive(8, 2, heads=2),
+        TOKENS,
+        bad=[[(2, 3)], [(2, None, 2)], [(2, 3, 2), (2, 4), (2, 4)], [(2, 3, 2), (2, 4, 1)]],
+    ),
+    "TransformerAutoregressive-reversed": case(
+        lambda: layers.TransformerAutoregressive(8, 1, order="reversed", expansion=2), TOKENS
+    ),
+    "TransformerAutoregressive-order": case(
+        lambda: layers.TransformerAutoregressive(8, 1, order=[2, 0, 1], log_scale_bound=2.0),
+        TOKENS,
+        bad=[[(2, 4, 2)]],
+    ),
+    "TransformerAutoregressive-context": case(
+        lambda: layers.TransformerAutoregressive(8, 1, heads=2), TOKENS, (4,)
+    ),
     "Chain-image": case(
         lambda: layers.Chain(glow_step(conv_net(2))), IMAGE, bad=[[(2, 4, 4, 1)], [(2, None)]]
     ),
@@ -213,6 +230,14 @@ CASES = {
     "Squeeze-2": case(lambda: layers.Squeeze(), IMAGE, bad=[[(2, 3, 4, 3)], [(2, 4, 4)]]),
     "Squeeze-oblong": case(lambda: layers.Squeeze(3), (3, 6, 2), bad=[[(2, 3, 4, 3)]]),
     "UnSqueeze-2": case(lambda: layers.UnSqueeze(), (2, 3, 8), bad=[[(2, 2, 2, 6)], [(2, 4)]]),
+    "Patchify-square": case(
+        lambda: layers.Patchify(2), IMAGE, bad=[[(2, 3, 4, 3)], [(2, 4, 4)], [(2, None, 4, 3)]]
+    ),
+    "Patchify-oblong": case(lambda: layers.Patchify((3, 1)), (3, 2, 2), bad=[[(2, 4, 2, 2)]]),
+    "UnPatchify-oblong": case(
+        lambda: layers.UnPatchify((2, 6, 1), (2, 3)), (2, 6), bad=[[(2, 6, 2)], [(2, 2, 6, 1)]]
+    ),
+    "GaussianNoise-paper": case(lambda: layers.GaussianNoise(0.05), IMAGE),
     "UniformNoise-blog": case(lambda: layers.UniformNoise(-0.01, 0.0), VECTOR),
     "Dequantize-256": case(lambda: layers.Dequantize(), VECTOR, draw=pixels),
     "Dequantize-image": case(lambda: layers.Dequantize(seed=1), IMAGE, draw=pixels),
@@ -226,6 +251,9 @@ CASES = {
     "Inverse-CheckerboardCouple": case(lambda: checkers(6).inverse(), IMAGE),
     "Inverse-MaskedAutoregressive": case(
         lambda: autoregressive(11, "spline", bins=4).inverse(), VECTOR, (2,)
+    ),
+    "Inverse-TransformerAutoregressive": case(
+        lambda: layers.TransformerAutoregressive(8, 1).inverse(), TOKENS, (4,)
     ),
     "Inverse-Chain": case(
         lambda: layers.Chain([affine(net64(4)), layers.InvConv()]).inverse(), VECTOR
@@ -243,7 +271,7 @@ WEIGHTED = [
     for name in CASES
     if name.removeprefix("Inverse-").split("-")[0]
     in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm Coupling InvConv "
-    "MaskedAutoregressive Scale".split()
+    "MaskedAutoregressive Scale TransformerAutoregressive".split()
 ]
 WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
 
@@ -261,6 +289,16 @@ BAD_OPTIONS = {
     "MaskedAutoregressive net": lambda: layers.MaskedAutoregressive(lambda x: x),
     "MaskedAutoregressive transform": lambda: autoregressive(2, "cubic"),
     "MaskedAutoregressive bound": lambda: autoregressive(2, log_scale_bound=0),
+    "TransformerAutoregressive order": lambda: layers.TransformerAutoregressive(order="random"),
+    "TransformerAutoregressive heads": lambda: layers.TransformerAutoregressive(8, heads=3),
+    "TransformerAutoregressive layers": lambda: layers.TransformerAutoregressive(8, layers=0),
+    "TransformerAutoregressive bound": lambda: layers.TransformerAutoregressive(log_scale_bound=0),
+    "VisionTransformer outputs": lambda: networks.VisionTransformer(0, 8, 1),
+    "Patchify": lambda: layers.Patchify(0),
+    "Patchify of three": lambda: layers.Patchify((2, 2, 2)),
+    "UnPatchify sides": lambda: layers.UnPatchify((3, 4, 1), 2),
+    "GaussianNoise": lambda: layers.GaussianNoise(0.0),
+    "ClassVector drop": lambda: layers.ClassVector(2, drop=1.0),
     "MADE order": lambda: networks.MADE(order="sideways"),
     "MADE hidden": lambda: networks.MADE(hidden=()),
     "MADE outputs": lambda: networks.MADE(outputs=0),

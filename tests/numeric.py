@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows import Flow, layers
+from keras_flows import Flow, layers, score
 
 
 def flat(values):
@@ -104,22 +104,5 @@ def train(case, layer, steps=5):
 
 
 def gradient(function, x):
-    """The gradient of the sum of a function, by the backend's reverse mode."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return array(jax.grad(lambda v: ops.sum(function(v)))(ops.convert_to_tensor(x)))
-    if backend == "torch":
-        import torch
-
-        v = torch.tensor(x, requires_grad=True)
-        function(v).sum().backward()
-        return v.grad.numpy()
-    import tensorflow as tf
-
-    v = tf.constant(x)
-    with tf.GradientTape() as tape:
-        tape.watch(v)
-        total = tf.reduce_sum(function(v))
-    return array(tape.gradient(total, v))
+    """The gradient of the sum of a function, as an array."""
+    return array(score.gradient(function, x))

@@ -6,13 +6,22 @@ from keras_flows.layers.chain import Chain
 from keras_flows.layers.checkerboard import CheckerboardCouple
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.coupling import AddCouple, Coupling
-from keras_flows.layers.dequantize import Dequantize, Logit, Quantize, Rescale, UniformNoise
+from keras_flows.layers.dequantize import (
+    Dequantize,
+    GaussianNoise,
+    Logit,
+    Quantize,
+    Rescale,
+    UniformNoise,
+)
 from keras_flows.layers.flow_layer import FlowLayer, Inverse
 from keras_flows.layers.inv_conv import InvConv
+from keras_flows.layers.patchify import Patchify, UnPatchify
 from keras_flows.layers.permute import Permute, Shuffle
 from keras_flows.layers.scale import Actnorm, CondActnorm, Scale, Standardize
 from keras_flows.layers.split import Concat, ConcatVector, Split, SplitVector
 from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
+from keras_flows.layers.transformer import TransformerAutoregressive
 
 __all__ = [
     "Actnorm",
@@ -27,10 +36,12 @@ __all__ = [
     "Coupling",
     "Dequantize",
     "FlowLayer",
+    "GaussianNoise",
     "InvConv",
     "Inverse",
     "Logit",
     "MaskedAutoregressive",
+    "Patchify",
     "Permute",
     "Quantize",
     "Rescale",
@@ -41,6 +52,8 @@ __all__ = [
     "SplitVector",
     "Squeeze",
     "Standardize",
+    "TransformerAutoregressive",
+    "UnPatchify",
     "UnSqueeze",
     "UniformNoise",
 ]

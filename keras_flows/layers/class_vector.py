@@ -10,22 +10,40 @@ from keras_flows.layers.flow_layer import register
 class ClassVector(keras.layers.Layer):
     """Labels 0..classes-1 as unit vectors: `(batch,)` to `(batch, classes)`.
 
-    A flow that holds one refuses other labels. Raises ValueError for fewer than 1 class.
+    A flow that holds one refuses other labels. With `drop` the label -1, which
+    becomes a vector of zeros, stands for no class, and in training labels are
+    dropped for it: one flow is then class-conditional and unconditional.
+
+    Args:
+        classes: how many there are.
+        drop: share of the labels dropped in training.
+        seed: integer that fixes which.
+
+    Raises ValueError for fewer than 1 class, or a share that is none. Paper:
+    classifier-free guidance (2207.12598) section 3.2.
 
     >>> z = CondActnorm()([h, ClassVector(10)(label)])
     """
 
-    def __init__(self, classes, **kwargs):
+    def __init__(self, classes, drop=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         if int(classes) != classes or classes < 1:
             raise ValueError(f"classes is a whole number of 1 or more. Received: {classes}.")
-        self.classes = int(classes)
+        if not 0 <= drop < 1:
+            raise ValueError(f"drop is a share from 0 to below 1. Received: drop={drop}.")
+        self.classes, self.drop, self.seed = int(classes), float(drop), seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if drop else None
 
-    def call(self, labels):
-        return ops.one_hot(ops.cast(labels, "int32"), self.classes, dtype=self.compute_dtype)
+    def call(self, labels, training=None):
+        labels = ops.cast(labels, "int32")
+        if training and self.drop:
+            u = keras.random.uniform(ops.shape(labels), seed=self.seed_generator)
+            labels = ops.where(u < self.drop, -1, labels)
+        return ops.one_hot(labels, self.classes, dtype=self.compute_dtype)
 
-    def compute_output_spec(self, labels):
+    def compute_output_spec(self, labels, training=None):
         return keras.KerasTensor((*labels.shape, self.classes), self.compute_dtype)
 
     def get_config(self):
-        return {**super().get_config(), "classes": self.classes}
+        own = {"classes": self.classes, "drop": self.drop, "seed": self.seed}
+        return {**super().get_config(), **own}

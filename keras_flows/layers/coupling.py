@@ -1,5 +1,7 @@
 """Coupling layers: one part of the input moves the other."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -53,6 +55,7 @@ class AddCouple(FlowLayer):
 
 SCALES = {
     "sigmoid": lambda raw: ops.log_sigmoid(raw + 2.0),
+    "double_sigmoid": lambda raw: ops.log_sigmoid(raw) + math.log(2),
     "tanh": ops.tanh,
     "exp": lambda raw: raw,
 }
@@ -188,9 +191,10 @@ class Coupling(BaseCoupling):
             "halves" (first and second half).
         flip: whether the roles of the two parts are exchanged.
         scale: how the network's r gives s: "sigmoid", exp(s) = sigmoid(r + 2)
-            as in Glow; "tanh", s = a tanh(r) with learned a a channel as in
-            RealNVP; "exp", s = r. Where the network starts at zero, the layer
-            starts as the identity; with "sigmoid" as x2 sigmoid(2), 0.88 x2.
+            as in Glow; "double_sigmoid", exp(s) = 2 sigmoid(r) as in Jet;
+            "tanh", s = a tanh(r) with learned a a channel as in RealNVP;
+            "exp", s = r. Where the network starts at zero, the layer starts
+            as the identity; with "sigmoid" as x2 sigmoid(2), 0.88 x2.
         bins, tail_bound: of the spline: how many bins between -tail_bound and
             tail_bound; outside it is the identity.
 

@@ -3,5 +3,15 @@
 from keras_flows.networks.convolutional import ConvNet, EdgePad, ResidualNet, WeightNormConv2D
 from keras_flows.networks.dense import ResidualDense
 from keras_flows.networks.made import MADE
+from keras_flows.networks.transformer import CausalTransformer, VisionTransformer
 
-__all__ = ["MADE", "ConvNet", "EdgePad", "ResidualDense", "ResidualNet", "WeightNormConv2D"]
+__all__ = [
+    "MADE",
+    "CausalTransformer",
+    "ConvNet",
+    "EdgePad",
+    "ResidualDense",
+    "ResidualNet",
+    "VisionTransformer",
+    "WeightNormConv2D",
+]

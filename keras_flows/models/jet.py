@@ -1,0 +1,132 @@
+"""Jet (2412.15129)."""
+
+import keras
+import numpy as np
+
+from keras_flows.flow import Flow
+from keras_flows.layers import (
+    ClassVector,
+    Coupling,
+    Patchify,
+    Permute,
+    Rescale,
+    Reshape,
+    UnPatchify,
+)
+from keras_flows.layers.flow_layer import numpy_generator
+from keras_flows.models.multiscale import flat, pixels
+from keras_flows.networks import VisionTransformer
+
+# How patches are halved, and the block of them that must divide the grid.
+PATTERNS = {"checkerboard": (2, 2), "columns": (1, 2), "rows": (2, 1)}
+
+
+def Jet(
+    *,
+    image_shape=(64, 64, 3),
+    patch=4,
+    couplings=32,
+    depth=2,
+    channels=512,
+    heads=None,
+    expansion=4,
+    spatial=("checkerboard", "columns", "rows"),
+    every=5,
+    classes=None,
+    levels_per_channel=256,
+    seed=None,
+    name="jet",
+):
+    """Couplings with vision transformers over patches: Jet (2412.15129) section 2.
+
+    Most couplings halve the numbers of each patch at random and move one half
+    given the other, of all patches; every fifth one moves half of the patches
+    given the others. All are affine, stretch by up to 2, and start as the
+    identity. There is one scale, no actnorm and no 1x1 convolution.
+
+    Args:
+        image_shape: (height, width, channels).
+        patch: side of a patch, or (height, width); divides the picture's.
+        couplings: how many.
+        depth, channels, heads, expansion: blocks, width, heads and expansion
+            of each coupling's `VisionTransformer`.
+        spatial: how patches are halved, each way twice in its turn, for
+            either half to move: "checkerboard" by colour, "columns" and
+            "rows" by parity; an empty tuple for none of these couplings.
+        every: which couplings are of patches: every so many-th.
+        classes: how many, for a class-conditional flow, `flow.fit(x, labels)`:
+            all networks then see the class.
+        levels_per_channel: of the pixels: 256, or 32 for 5 bits.
+        seed: integer that fixes permutations and noise.
+
+    Shapes: `(batch, *image_shape)` to `(batch, dims)`. Log-likelihoods in
+    nats. Raises ValueError for patches that do not divide the sides, grids of
+    patches that cannot be halved, and unknown options.
+
+    >>> flow = Jet(image_shape=(32, 32, 3), couplings=16, channels=256)
+    >>> flow.compile(keras.optimizers.AdamW(3e-4)); flow.fit(images); flow.sample(16)
+    """
+    _check(couplings, every, spatial, classes)
+    x, h = pixels(image_shape, levels_per_channel, "uniform", seed)
+    cut = Patchify(patch)
+    h = cut(Rescale(2.0, -1.0)(h))
+    grid = tuple(side // p for side, p in zip(image_shape, cut.patch))
+    _check_grid(grid, spatial)
+    label = keras.Input((), dtype="int32", name="label") if classes else None
+    context = [ClassVector(classes)(label)] if classes else []
+    sizes = {"channels": channels, "layers": depth, "heads": heads, "expansion": expansion}
+    rng = numpy_generator(seed)
+    for i in range(couplings):
+        turn, place = divmod(i, every)
+        if spatial and place == every - 1:
+            pattern, flip = spatial[turn // 2 % len(spatial)], turn % 2 == 1
+            steps = neighbours(pattern, (*grid, h.shape[-1]))
+        else:
+            steps, flip = [Permute(idxs=rng.permutation(h.shape[-1]))], False
+        for step in steps:
+            h = step(h)
+        net = VisionTransformer(h.shape[-1] // 2 * 2, **sizes)
+        layer = Coupling(net, "affine", "halves", flip, "double_sigmoid", name=f"coupling_{i + 1}")
+        h = layer([h, *context] if context else h)
+        for step in reversed(steps):
+            h = back(step)(h)
+    inputs = [x, label] if classes else x
+    return Flow(keras.Model(inputs, flat([h]), name="encoder"), name=name)
+
+
+def neighbours(pattern, shape):
+    """Layers that join patches to pairs of one of each half, `(h w, d)` to `(h w / 2, 2d)`."""
+    h, w, d = shape
+    steps = [Reshape(shape, (h * w, d))]
+    if pattern == "checkerboard":  # the columns once every other row has its neighbours swapped
+        numbers = np.arange(4 * d).reshape(4, d)
+        swap = Permute(idxs=numbers[[0, 1, 3, 2]].ravel())
+        steps += [Patchify((2, 2)), swap, UnPatchify(shape, (2, 2))]
+    return [*steps, Patchify((2, 1) if pattern == "rows" else (1, 2))]
+
+
+def back(step):
+    """The inverse of a step, without its weights: `keras.models.clone_model` shares none."""
+    return Permute(idxs=np.argsort(step.idxs)) if isinstance(step, Permute) else step.inverse()
+
+
+def _check(couplings, every, spatial, classes):
+    if min(couplings, every) < 1 or classes is not None and classes < 1:
+        raise ValueError(
+            "Jet needs couplings, every and classes of 1 or more. "
+            f"Received: couplings={couplings}, every={every}, classes={classes}."
+        )
+    if isinstance(spatial, str) or not set(spatial) <= set(PATTERNS):
+        raise ValueError(
+            f"spatial is a tuple with some of {tuple(PATTERNS)}. Received: spatial={spatial!r}."
+        )
+
+
+def _check_grid(grid, spatial):
+    for pattern in spatial:
+        block = PATTERNS[pattern]
+        if any(side % size for side, size in zip(grid, block)):
+            raise ValueError(
+                f"Halving patches by {pattern} needs a grid of them that {block} divides. "
+                f"Received: a grid of {grid}."
+            )
