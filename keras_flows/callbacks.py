@@ -10,7 +10,13 @@ from keras import ops
 from keras_flows.checkpoint import Checkpoint
 from keras_flows.grids import grid, write_png
 
-__all__ = ["Checkpoint", "RollbackOnCollapse", "SampleGrid", "StopOnInterrupt"]
+__all__ = [
+    "AveragedWeights",
+    "Checkpoint",
+    "RollbackOnCollapse",
+    "SampleGrid",
+    "StopOnInterrupt",
+]
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -24,22 +30,51 @@ class SampleGrid(keras.callbacks.Callback):
             square and grey if None.
         seed: integer that fixes the draws.
         context: for a conditional flow, one for all samples or one each.
+        options: further ones of the model's `sample`.
 
     >>> flow.fit(x, callbacks=[SampleGrid("samples/epoch_{epoch:03d}.png", 0.75)])
     """
 
     def __init__(
-        self, path, temperature=1.0, rows=15, columns=15, image_shape=None, seed=0, context=None
+        self,
+        path,
+        temperature=1.0,
+        rows=15,
+        columns=15,
+        image_shape=None,
+        seed=0,
+        context=None,
+        **options,
     ):
         super().__init__()
         self.path, self.temperature, self.image_shape = str(path), temperature, image_shape
-        self.rows, self.columns, self.seed, self.context = rows, columns, seed, context
+        self.rows, self.columns, self.seed = rows, columns, seed
+        self.options = {"context": context, **options}
 
     def on_epoch_end(self, epoch, logs=None):
         n = self.rows * self.columns
-        samples = self.model.sample(n, self.temperature, self.seed, context=self.context)
+        samples = self.model.sample(n, self.temperature, self.seed, **self.options)
         picture = grid(samples, self.rows, self.columns, self.image_shape, self.model.levels)
         write_png(self.path.format(epoch=epoch + 1), picture)
+
+
+class AveragedWeights(keras.callbacks.SwapEMAWeights):
+    """Keras' averages of the weights, in the model between epochs and for validation.
+
+    For an optimizer with `use_ema=True`. Callbacks after it, such as `Checkpoint`, see the averages
+    in the model and the trained weights in the optimizer; `resumed` says
+    that the model begins like that.
+
+    >>> flow.fit(x, callbacks=[AveragedWeights(), Checkpoint("run")])
+    """
+
+    def __init__(self, resumed=False):
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = bool(resumed)
+
+    def on_train_begin(self, logs=None):
+        if not self._ema_weights_in_model:  # so that going back to the start finds averages
+            self._finalize_ema_values()
 
 
 class RollbackOnCollapse(keras.callbacks.Callback):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from keras_flows.callbacks import Checkpoint, StopOnInterrupt
+from keras_flows.callbacks import AveragedWeights, Checkpoint, StopOnInterrupt
 from keras_flows.cost import trainable_parameters
 from keras_flows.data import Shuffled
 from keras_flows.files import write_json, written_whole
@@ -25,6 +25,7 @@ OPTIMIZERS = {
 # Options that a resumed run shares with the run that it resumes.
 SAME = (
     *("batch_size", "optimizer", "learning_rate", "schedule", "warmup", "clip"),
+    *("weight_decay", "beta_2", "ema"),
     *("steps_per_epoch", "mixed_precision", "seed", "limit"),
 )
 
@@ -37,6 +38,7 @@ def parser(
     learning_rate,
     out,
     optimizer="adam",
+    weight_decay=None,
     data_required=False,
     **defaults,
 ):
@@ -58,6 +60,9 @@ def parser(
     )
     add("--warmup", type=int, default=0, help="steps in which the learning rate rises from 0")
     add("--clip", type=float, help="largest norm of a step's gradient")
+    add("--weight-decay", type=float, default=weight_decay, help="of the optimizer, if any")
+    add("--beta-2", type=float, default=0.999, help="decay of the mean squares of gradients")
+    add("--ema", type=float, help="decay of averages of the weights, which are then what is kept")
     add("--steps-per-epoch", type=positive, help="instead of a pass over the training set")
     add("--seed", type=int, default=0, help="fixes weights, order of samples and noise")
     add("--limit", type=positive, help="use only so many training samples")
@@ -97,7 +102,12 @@ def optimizer(args, rows):
             warmup_target=rate if args.warmup else None,
             warmup_steps=args.warmup,
         )
-    return OPTIMIZERS[args.optimizer](rate, global_clipnorm=args.clip)
+    options = {"beta_2": args.beta_2, "global_clipnorm": args.clip}
+    if args.weight_decay is not None:  # AdamW has a decay of its own
+        options["weight_decay"] = args.weight_decay
+    if args.ema:
+        options |= {"use_ema": True, "ema_momentum": args.ema}
+    return OPTIMIZERS[args.optimizer](rate, **options)
 
 
 def start(args):
@@ -147,6 +157,7 @@ class Run:
             self.checkpoint.clear()
         args = self.args
         data = Shuffled(x, args.batch_size, args.seed, steps=args.steps_per_epoch, **options)
+        averages = [AveragedWeights(self.epochs_done > 0)] if args.ema else []
         flow.fit(
             data,
             shuffle=False,
@@ -154,7 +165,7 @@ class Run:
             initial_epoch=self.epochs_done,
             validation_data=(validation,),
             validation_batch_size=validation_batch_size,
-            callbacks=[data.callback(), *callbacks, self.checkpoint, self.interrupt],
+            callbacks=[data.callback(), *averages, *callbacks, self.checkpoint, self.interrupt],
         )
         return self.checkpoint.best_flow(flow)
 

@@ -12,11 +12,8 @@ end grid.png, temperature.png, levels.png, interpolation.png, reconstruction.png
 glow_celeba.keras and metrics.json.
 """
 
-import numpy as np
-
-from keras_flows import pictures
 from keras_flows.models.multiscale import check_sides
-from reproductions import common, glow_options, images
+from reproductions import folders, glow_options, images
 
 NAME = "glow_celeba"
 
@@ -36,31 +33,14 @@ def options(argv=None):
         data_required=True,
     )
     glow_options.add(p, level=3, variant="blog")
-    p.add_argument("--img-size", type=common.positive, default=64, help="side of the pictures")
-    p.add_argument("--test", help="folder or zip of pictures to report on, none of them in --data")
-    p.add_argument("--cache", help="folder for the decoded pictures")
+    folders.add(p)
     return glow_options.parse(p, NAME, argv)
 
 
 def load(args):
-    """Pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
+    """The pictures, once it is clear that the flow can take them."""
     check_sides("Glow", (args.img_size, args.img_size, 3), args.level, args.level)
-    found = pictures.load(args.data, args.img_size, cache=args.cache)
-    train, validation, test = pictures.split(found, args.data, args.holdout)
-    x = found.pixels
-    if args.test:
-        train = np.union1d(train, test)
-        x_test = pictures.load(args.test, args.img_size, cache=args.cache).pixels
-    else:
-        x_test = x[test[:10_000]]
-    if not len(validation) or not len(x_test):
-        raise ValueError(
-            f"{args.data} has no pictures to choose an epoch by or none to report on: give more, "
-            f"or --test. Received: {len(validation)} and {len(x_test)} of {len(x)} pictures."
-        )
-    # An epoch is chosen on no more than --holdout pictures, spread over those there are.
-    spread = np.linspace(0, len(validation) - 1, min(args.holdout, len(validation))).astype(int)
-    return images.Data(x, x[validation[spread]], x_test, rows=train[: args.limit])
+    return folders.load(args)
 
 
 def build(args):

@@ -65,16 +65,17 @@ def parser(description, name, *, rows, columns, temperature, holdout, **defaults
     return p
 
 
-def reproduce(name, args, data, build, same, *, flip=False, more=None):
+def reproduce(name, args, data, build, same, *, flip=False, more=None, sampling=None):
     """Trains the flow of `build()` on `data`, and writes pictures, metrics and model to --out.
 
-    `more(flow, test, batch_size)` gives metrics that only this paper has.
+    `more(flow, test, batch_size)` gives metrics that only this paper has;
+    `sampling` are options of the flow's `sample` for the grids.
     """
     run = common.Run(args, ("bits", "holdout", *same))
     flow = run.flow(build, data.size)
     flow.summary()
     validation, test = (
-        with_labels(datasets.as_input(flow, x), y)
+        with_labels(noisy(flow, datasets.as_input(flow, x), args.seed), y)
         for x, y in zip((data.validation, data.test), data.labels[1:])
     )
     options = {
@@ -87,13 +88,14 @@ def reproduce(name, args, data, build, same, *, flip=False, more=None):
         return dry_run(flow, args, data, options)
     shown = {"rows": args.rows, "columns": args.columns, "context": contexts(flow, data, args)}
     epoch = args.out / "epoch_{epoch:03d}.png"
-    callbacks = [SampleGrid(epoch, args.temperature, **shown), RollbackOnCollapse()]
+    sampling = sampling or {}
+    callbacks = [SampleGrid(epoch, args.temperature, **shown, **sampling), RollbackOnCollapse()]
     sizes = {"validation_batch_size": args.batch_size}
     flow = run.train(flow, data.train, validation, callbacks, **sizes, **options)
     metrics = measure(flow, {"validation": validation, "test": test}, args.batch_size)
     metrics |= more(flow, test, args.batch_size) if more else {}
     run.finish(flow, name, {"training_pictures": data.size, **metrics})
-    pictures(args, flow, test, shown["context"])
+    pictures(args, flow, test, shown["context"], sampling)
     plot(args.out, flow, run.checkpoint, name)
     print(f"Test: {metrics['test']}\nPictures, model and metrics are in {args.out}.")
 
@@ -109,6 +111,14 @@ def dry_run(flow, args, data, options):
     print(
         f"Steps of {args.batch_size} pictures done in {seconds} s: {history}; "
         f"peak memory {common.peak_memory_gib():.2f} GiB."
+    )
+
+
+def noisy(flow, x, seed):
+    """Data as the flow is trained on them: with the noise of a flow of noisy data, drawn once."""
+    std = getattr(flow, "noise_std", None)
+    return (
+        x if not std else x + std * np.random.default_rng(seed).normal(size=x.shape).astype(x.dtype)
     )
 
 
@@ -163,7 +173,7 @@ def likelihoods(flow, x, batch_size):
     return found
 
 
-def pictures(args, flow, test, context):
+def pictures(args, flow, test, context, sampling):
     """Samples, sweeps of temperature, of all levels and level by level, lines, reconstructions."""
     rows, columns, t = args.rows, args.columns, args.temperature
     x, labels = test if flow.conditional else (test, None)
@@ -172,12 +182,14 @@ def pictures(args, flow, test, context):
         picture = grid(samples, rows, columns, levels=flow.levels)
         write_png(args.out / f"{name}.png", picture)
 
-    write("grid", flow.sample(rows * columns, t, seed=0, context=context), rows, columns)
+    samples = flow.sample(rows * columns, t, seed=0, context=context, **sampling)
+    write("grid", samples, rows, columns)
     one = None if context is None else np.resize(context[::columns], columns)
     heats = np.linspace(0, 1, 9)
     write("temperature", temperature_sweep(flow, heats, columns, context=one), 9, columns)
-    each = level_temperatures(len(flow.latent_levels), t)
-    write("levels", temperature_sweep(flow, each, columns, context=one), len(each), columns)
+    if len(flow.latent_levels) > 1:
+        each = level_temperatures(len(flow.latent_levels), t)
+        write("levels", temperature_sweep(flow, each, columns, context=one), len(each), columns)
     pairs = min(rows, len(x) // 2)
     if labels is None and pairs and columns > 1:
         lines = flow.interpolate(x[:pairs], x[pairs : 2 * pairs], columns)

@@ -8,7 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_flows.callbacks import Checkpoint, RollbackOnCollapse, SampleGrid, StopOnInterrupt
+from keras_flows.callbacks import (
+    AveragedWeights,
+    Checkpoint,
+    RollbackOnCollapse,
+    SampleGrid,
+    StopOnInterrupt,
+)
 from keras_flows.data import Shuffled
 from keras_flows.models import NICE
 
@@ -175,3 +181,60 @@ def test_ctrl_c_stops_after_the_step_and_is_put_back():
     assert stop.interrupted and len(steps) in (3, 4)
     assert signal.getsignal(signal.SIGINT) is before
     assert np.isfinite(flow.sample(2)).all()
+
+
+def averaged_flow():
+    flow = small_flow()
+    flow.compile(keras.optimizers.AdamW(0.01, use_ema=True, ema_momentum=0.9))
+    return flow
+
+
+def fit(flow, checkpoint, epochs, done=0):
+    """A run of six epochs whose process ends after so many, as if killed."""
+    batches = Shuffled(data(), 16)
+    averages = AveragedWeights(resumed=done > 0)
+    with pytest.raises(KeyboardInterrupt):
+        flow.fit(
+            batches,
+            shuffle=False,
+            epochs=6,
+            initial_epoch=done,
+            validation_data=(data(16),),
+            verbose=0,
+            callbacks=[batches.callback(), averages, checkpoint, KillAfter(epochs)],
+        )
+
+
+class KillAfter(keras.callbacks.Callback):
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epochs:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_run_with_averages_goes_on_as_if_it_had_not_been(tmp_path):
+    fit(averaged_flow(), Checkpoint(tmp_path / "whole"), 4)
+    fit(averaged_flow(), Checkpoint(tmp_path / "parts"), 2)
+    again = Checkpoint(tmp_path / "parts")
+    flow, done = again.restore()
+    assert done == 2
+    fit(flow, again, 4, done)
+    whole, parts = (Checkpoint(tmp_path / name).restore()[0] for name in ("whole", "parts"))
+    for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_averages_are_in_the_model_between_epochs_and_follow_the_weights():
+    flow, seen = averaged_flow(), []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda e, logs: seen.append(flow.get_weights()),
+        on_epoch_end=lambda e, logs: seen.append(flow.get_weights()),
+    )
+    flow.fit(data(), epochs=2, batch_size=16, verbose=0, callbacks=[AveragedWeights(), watch])
+    start, averaged, trained, _ = (np.concatenate([v.ravel() for v in w]) for w in seen)
+    moved = np.abs(trained - start).max()
+    assert 0 < np.abs(averaged - trained).max() < moved
+    assert np.dot(averaged - start, trained - start) > 0

@@ -1,0 +1,44 @@
+"""TarFlow (2412.06329) on faces, or any pictures of your own.
+
+--data is a folder of pictures, with folders in it or not, or a zip of them; CelebA as in
+`glow_celeba`. Pictures are cropped to their centre square and resized once, then kept in Keras'
+cache folder. With Gaussian noise, the default, for samples; with --noise uniform for bits/dim.
+Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
+"""
+
+from keras_flows.layers import Patchify
+from reproductions import common, folders, tarflow_options
+
+NAME = "tarflow_folder"
+
+
+def options(argv=None):
+    p = tarflow_options.parser(
+        __doc__,
+        NAME,
+        epochs=200,
+        batch_size=128,
+        learning_rate=3e-4,
+        warmup=2000,
+        clip=1.0,
+        ema=0.9999,
+        rows=8,
+        columns=8,
+        holdout=1000,
+        data_required=True,
+        classes=False,
+    )
+    tarflow_options.add(p, patch=4, channels=384, blocks=8, layers=4, noise_std=0.05)
+    folders.add(p)
+    return common.parse(p, NAME, argv)
+
+
+def main(argv=None):
+    args = options(argv)
+    shape = (args.img_size, args.img_size, 3)
+    Patchify(args.patch).build((None, *shape))  # refuses sides before pictures are decoded
+    tarflow_options.reproduce(NAME, args, folders.load(args), shape, flip=True)
+
+
+if __name__ == "__main__":
+    main()
