@@ -124,4 +124,20 @@ BENCHMARKS = {
         batch=512,
         nets="masked networks",
     ),
+    "tarflow": Benchmark(
+        title="TarFlow: 28x28x1 in 49 patches, 4 autoregressive blocks of 2 transformer layers of "
+        "128 channels",
+        sizes={
+            "image_shape": (28, 28, 1),
+            "patch": 4,
+            "channels": 128,
+            "blocks": 4,
+            "layers_per_block": 2,
+        },
+        sample_shape=(28, 28, 1),
+        contenders=of_keras("tarflow_keras"),
+        batch=64,
+        levels=256,
+        nets="causal transformers",
+    ),
 }

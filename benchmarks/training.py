@@ -1,4 +1,4 @@
-"""Samples per second of training: `python -m benchmarks.training nice`, `glow`, `maf` or `nsf`.
+"""Samples per second of training: `python -m benchmarks.training nice`, or another model.
 
 Each contender runs in a process of its own, one at a time, with all CPU
 threads; contenders take turns over several rounds, so that a ratio within a

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    decoding,
+    decoding_worker,
     first_step,
     glow_keras,
     keras_steps,
@@ -18,6 +20,7 @@ from benchmarks import (
     maf_keras,
     report,
     sampling,
+    tarflow_keras,
     training,
     worker,
 )
@@ -29,6 +32,13 @@ SMALL = {"image_shape": (8, 8, 3), "levels": 2, "depth": 2, "hidden": 4}
 VECTORS = {
     "maf": {"dims": 5, "steps": 2, "hidden": (8, 8)},
     "nsf": {"dims": 5, "steps": 2, "bins": 4, "tail_bound": 5.0, "hidden": 8, "blocks": 1},
+}
+TOKENS = {
+    "image_shape": (8, 8, 1),
+    "patch": 4,
+    "channels": 8,
+    "blocks": 2,
+    "layers_per_block": 1,
 }
 
 
@@ -68,6 +78,15 @@ def test_the_floor_of_a_flow_of_vectors_is_its_networks_and_trains_them(model):
     nets = maf_keras.networks(flow)
     assert len(nets) == 2 and count(floor) == sum(map(count, nets))
     trains_all(floor, np.random.default_rng(0).normal(size=(32, 5)).astype("float32"))
+
+
+def test_the_tarflow_floor_is_its_transformers_and_trains_them():
+    flow, floor = tarflow_keras.flow(**TOKENS), tarflow_keras.floor(**TOKENS)
+    nets = [layer.net for layer in flow._flatten_layers() if hasattr(layer, "net")]
+    assert len(nets) == 2 and count(floor) == sum(map(count, nets)) == count(flow)
+    x = worker.images(BENCHMARKS["tarflow"], "synthetic", 4)[:, :8, :8]
+    assert x.dtype == "uint8"
+    trains_all(floor, x)
 
 
 def trains_all(floor, x):
@@ -126,6 +145,9 @@ def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
         (sampling, "glow", "invalid choice"),
         (sampling, "maf --contenders floor-jax", "unknown contenders ['floor-jax']"),
         (sampling, "maf --rows 0", "must be 1 or more"),
+        (sampling, "tarflow", "invalid choice"),
+        (decoding, "--contenders jax-3x3", "unknown contenders ['jax-3x3']"),
+        (decoding, "--batch 0", "must be 1 or more"),
         (likelihood, "--model maf --steps 1 --data nowhere.npz", "no file nowhere.npz"),
     ],
 )
@@ -157,6 +179,34 @@ def test_samples_and_densities_are_measured_in_a_process_of_their_own(monkeypatc
     ratio = figures["sample_s"] / figures["density_s"]
     assert figures["sample_over_density"] == pytest.approx(ratio) and ratio > 0
     assert f"|{ratio:.1f}|" in (tmp_path / "sampling_maf.md").read_text()
+
+
+def test_both_ways_to_decode_are_measured_and_agree(monkeypatch, tmp_path):
+    for key, size in TOKENS.items():
+        monkeypatch.setitem(BENCHMARKS["tarflow"].sizes, key, size)
+    # In this process: another one would take seconds to start.
+    monkeypatch.setattr(decoding, "measured", lambda _, task, __: decoding_worker.measure(**task))
+    name = f"{keras.backend.backend()}-2x2"
+    assert decoding.main(f"--quick --contenders {name} --out {tmp_path}".split()) == 0
+    result = json.loads((tmp_path / "decoding.json").read_text())
+    figures = result["summary"][name]
+    ratio = figures["full_s"] / figures["cached_s"]
+    assert figures["full_over_cached"] == pytest.approx(ratio) and ratio > 0
+    assert figures["patches"] == 16 and figures["difference"] < 1e-5
+    assert f"|{name}|16|" in (tmp_path / "decoding.md").read_text()
+
+
+def test_ways_to_decode_that_differ_are_refused(monkeypatch):
+    monkeypatch.setattr(decoding_worker, "SAME", 0.0)
+    with pytest.raises(RuntimeError, match="The two ways differ by"):
+        decoding_worker.measure({**TOKENS, "blocks": 1}, batch=1, calls=1)
+
+
+def test_the_flow_that_is_decoded_is_not_the_identity():
+    tokens = np.random.default_rng(0).normal(size=(2, 4, 16)).astype("float32")
+    for net in maf_keras.networks(decoding_worker.moved(TOKENS)):
+        params = keras.ops.convert_to_numpy(net(tokens))
+        assert (params.std(axis=(0, 1)) > 1e-3).all()
 
 
 def tables(path):

@@ -1,0 +1,146 @@
+"""Seconds to decode a TarFlow, with a cache and without: `python -m benchmarks.decoding`.
+
+A sample is found token after token. With the cache a token costs one token's
+arithmetic; without it a whole pass of the same network, compiled in the same
+way. The untrained flow of `benchmarks.training`, cut into few large and
+into many small patches, on each backend in processes of their own that take
+turns. GPUs are hidden.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks import report
+from benchmarks.contenders import BACKENDS, BENCHMARKS
+from benchmarks.processes import RESULTS, measured, publish
+from benchmarks.rounds import chosen, interleaved, status
+
+HEADER = (
+    "contender", "patches", "with the cache, s (min..max)", "full passes, s (min..max)",
+    "full passes / cache", "cache, ms a sample", "encode, s (min..max)", "first call, s",
+    "first of full passes, s", "largest difference",
+)  # fmt: skip
+QUICK = {"rounds": 1, "calls": 1, "batch": 2}
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """One line of the table: a backend, and the side of the patches."""
+
+    backend: str
+    patch: int
+
+    @property
+    def needs(self):
+        return ("keras", self.backend)
+
+
+DECODERS = {f"{b}-{side}x{side}": Decoder(b, side) for side in (4, 2) for b in BACKENDS}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.decoding", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--calls", type=int, default=3, help="in each round, measured with the cache"
+    )
+    parser.add_argument("--batch", type=int, default=16, help="samples in a call")
+    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
+    )
+    args = parser.parse_args(argv)
+    if args.quick:
+        vars(args).update(QUICK)
+    args.contenders = chosen(parser, args.contenders, DECODERS, list(DECODERS))
+    if min(args.rounds, args.calls, args.batch) < 1:
+        parser.error("--rounds, --calls and --batch must be 1 or more")
+    return args
+
+
+def run(args, name):
+    """One contender's figures, from a process of its own."""
+    decoder = DECODERS[name]
+    sizes = {**BENCHMARKS["tarflow"].sizes, "patch": decoder.patch}
+    task = {"sizes": sizes, "batch": args.batch, "calls": args.calls}
+    return measured("decoding_worker", task, decoder.backend)
+
+
+def summarise(runs, batch):
+    """Each contender's medians of its rounds; ratios are within a round."""
+    summary = {}
+    for name, rounds in runs.items():
+        figures = {key: [each[key] for each in rounds.values()] for key in rounds[min(rounds)]}
+        cached, full = ({r: rounds[r][key] for r in rounds} for key in ("cached_s", "full_s"))
+        summary[name] = {
+            **{key: median(values) for key, values in figures.items()},
+            **{f"{key}_min": min(values) for key, values in figures.items()},
+            **{f"{key}_max": max(values) for key, values in figures.items()},
+            "full_over_cached": report.ratio(full, cached),
+            "cached_s_per_sample": median(figures["cached_s"]) / batch,
+        }
+    return summary
+
+
+def _rows(result):
+    for name, s in result["summary"].items():
+        cached, full, encode = (
+            f"{s[key]:.3f} ({s[key + '_min']:.3f}..{s[key + '_max']:.3f})"
+            for key in ("cached_s", "full_s", "encode_s")
+        )
+        yield (
+            name,
+            f"{s['patches']:.0f}",
+            cached,
+            full,
+            f"{s['full_over_cached']:.1f}",
+            f"{1000 * s['cached_s_per_sample']:.2f}",
+            encode,
+            f"{s['first_cached_s']:.1f}",
+            f"{s['first_full_s']:.1f}",
+            f"{s['difference_max']:.1e}",
+        )
+    for name, why in result["left_out"].items():
+        yield name, why, *("",) * (len(HEADER) - 2)
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse(argv)
+    result = report.setting("decoding", argv)
+    runs, left_out = interleaved(
+        args.contenders,
+        DECODERS,
+        args.rounds,
+        lambda name: run(args, name),
+        lambda f: f"{f['cached_s']:.3f} s with the cache, {f['full_s']:.3f} s by full passes",
+    )
+    result["options"] = {key: getattr(args, key) for key in ("rounds", "calls", "batch")}
+    result |= {"summary": summarise(runs, args.batch), "left_out": left_out, "runs": runs}
+    how = (
+        f"{args.batch} samples a call, in each round the median of {args.calls} calls, one of "
+        f"full passes, rounds: {args.rounds}"
+    )
+    notes = (
+        "Medians over the rounds; ratios are medians of the ratios within a round. Both ways "
+        "decode the same latents; the difference is relative to the largest number of a sample. "
+        "A way's first call traces and compiles where a backend does, and is not among its "
+        "others. Encoding is of the same samples. Weights are random and small."
+    )
+    title = (
+        "Decoding with and without a cache, TarFlow: {image_shape}, {blocks} blocks of "
+        "{layers_per_block} transformer layers of {channels} channels"
+    ).format(**BENCHMARKS["tarflow"].sizes)
+    page = report.page(title, how, result, HEADER, _rows(result), notes)
+    publish("decoding", page, result, args.out or (None if args.quick else RESULTS))
+    return status(runs, left_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
