@@ -13,6 +13,15 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share what they compute stay together: those of a file, the battery's of a layer."""
+    for item in items:
+        params = getattr(item, "callspec", None) and item.callspec.params or {}
+        layer = params.get("name", "") if item.path.name == "test_layers.py" else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {layer}"))
+
+
 @pytest.fixture(autouse=True)
 def clean_state():
     keras.utils.set_random_seed(0)
