@@ -1,6 +1,7 @@
 """What every test starts from: a backend, a seed, and the default dtypes again after it."""
 
 import os
+import re
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,13 +14,18 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that share what they compute stay together: those of a file, the battery's of a layer."""
-    for item in items:
-        params = getattr(item, "callspec", None) and item.callspec.params or {}
-        layer = params.get("name", "") if item.path.name == "test_layers.py" else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {layer}"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests that share what they compute go to one worker: a file's, of the battery a layer's."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            layer = re.search(r"\[.*?((Inverse-)?[A-Z]\w+-[a-z0-9]+)", nodeid)
+            return file + layer[1] if file.endswith("test_layers.py") and layer else file
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)
