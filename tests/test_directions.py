@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_flows.layers.coupling import BaseCoupling
-from keras_flows.models import IAF, MAF, NICE, Glow, RealNVP
-from keras_flows.networks import MADE
+from keras_flows.models import IAF, MAF, NICE, Glow, Jet, RealNVP, TarFlow
+from keras_flows.networks import MADE, CausalTransformer
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "directions.md"
 SMALL = {"image_shape": (4, 4, 1), "hidden": 4}
@@ -17,8 +17,11 @@ FLOWS = {
     "NICE": lambda: NICE(dims=6, hidden=(8,), couplings=2),
     "RealNVP": lambda: RealNVP(levels=1, blocks=1, **SMALL),
     "Glow": lambda: Glow(levels=1, depth=2, **SMALL),
+    "Jet": lambda: Jet(image_shape=(4, 4, 1), patch=2, couplings=2, depth=1, channels=4),
     "MAF": lambda: MAF(6, steps=2, hidden=(8,)),
     "IAF": lambda: IAF(6, steps=2, hidden=(8,)),
+    # Patches of one number, so that there are as many as dimensions.
+    "TarFlow": lambda: TarFlow((2, 3, 1), 1, 4, 2, 1, noise="uniform"),
 }
 
 
@@ -37,7 +40,7 @@ def counted(flow, monkeypatch):
         before = getattr(net, method)
 
         def wrapped(*args, **kwargs):
-            counts[net.name] = counts.get(net.name, 0) + 1
+            counts[id(net)] = counts.get(id(net), 0) + 1
             return before(*args, **kwargs)
 
         monkeypatch.setattr(net, method, wrapped)
@@ -45,6 +48,9 @@ def counted(flow, monkeypatch):
     for layer in flow._flatten_layers(include_self=False):
         if isinstance(layer, MADE):
             count(layer, "_network")
+        elif isinstance(layer, CausalTransformer):
+            count(layer, "call")
+            count(layer, "step")
         elif isinstance(layer, BaseCoupling):
             count(layer.net, "call")
         elif isinstance(layer, keras.Sequential):
