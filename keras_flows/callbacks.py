@@ -5,6 +5,7 @@ import signal
 import threading
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_flows.checkpoint import Checkpoint
@@ -73,8 +74,13 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = bool(resumed)
 
     def on_train_begin(self, logs=None):
-        if not self._ema_weights_in_model:  # so that going back to the start finds averages
-            self._finalize_ema_values()
+        if self._ema_weights_in_model:
+            return
+        # So that going back to the start finds averages; copies, since JAX donates its buffers.
+        optimizer = self.model.optimizer
+        averages = optimizer._model_variables_moving_average
+        for variable, average in zip(optimizer._trainable_variables, averages):
+            average.assign(np.array(ops.convert_to_numpy(variable)))
 
 
 class RollbackOnCollapse(keras.callbacks.Callback):

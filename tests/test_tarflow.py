@@ -143,7 +143,7 @@ def test_bits_per_dim_are_those_of_a_density_that_sums_to_one():
     """The bound on the probability of each of all pictures of one pixel, summed."""
     levels = 4
     flow = small(image_shape=(1, 2, 1), patch=1, noise="uniform", levels_per_channel=levels)
-    perturb(flow, 0.3)
+    perturb(flow, 0.15)
     every = np.array(list(itertools.product(range(levels), repeat=2)), "uint8")
     x = np.repeat(every.reshape(-1, 1, 2, 1), 2000, axis=0)
     nats = flow.log_prob(x, batch_size=8000).reshape(len(every), -1)
@@ -151,7 +151,7 @@ def test_bits_per_dim_are_those_of_a_density_that_sums_to_one():
     # What is missing lies outside of the pixels' range.
     floats = array(Whole(flow).inverse(flow.prior.sample(100_000, seed=0)))
     inside = np.mean(np.all((floats >= 0) & (floats < 1), axis=(1, 2, 3)))
-    assert total == pytest.approx(inside, abs=0.004) and 0.04 < inside < 1
+    assert total == pytest.approx(inside, abs=0.01) and 0.04 < inside < 1
     bits = flow.bits_per_dim(x, batch_size=8000).reshape(len(every), -1).astype("float64")
     assert (2.0 ** (-2 * bits)).mean(axis=1).sum() == pytest.approx(total, rel=0.05)
 
