@@ -14,10 +14,12 @@ from keras_flows import (
 )
 from keras_flows.flow import Flow
 from keras_flows.graph import invert
+from keras_flows.guided import GuidedFlow
 
 __version__ = "0.1.0"
 __all__ = [
     "Flow",
+    "GuidedFlow",
     "__version__",
     "callbacks",
     "datasets",

@@ -43,7 +43,7 @@ def whole(faces, tmp_path_factory):
 
 def test_the_run_leaves_pictures_and_bits(whole):
     out, metrics = whole
-    for name in ("grid", "temperature", "levels", "interpolation", "reconstruction", "epoch_002"):
+    for name in ("grid", "temperature", "interpolation", "reconstruction", "epoch_002"):
         assert iio.imread(out / f"{name}.png").max() > 0, name
     assert metrics["training_pictures"] == 48 and metrics["test"]["pictures"] == 16
     assert metrics["reconstruction_error"] == 0 and metrics["inversion_error"] < 1e-2
