@@ -35,7 +35,7 @@ class GuidedFlow(Flow):
     """A `Flow` of `TransformerAutoregressive` layers, sampled with guidance and denoised.
 
     What `TarFlow` builds. The encoder is a chain of flow layers.
-    Paper: TarFlow (2412.06329) sections 2.4 and 2.5.
+    Paper: TarFlow (2412.06329) section 2.
 
     >>> flow.sample(10, labels=np.arange(10), guidance=2.0)
     """
@@ -101,7 +101,7 @@ class GuidedFlow(Flow):
 
         Holds for a flow trained with Gaussian noise of that standard deviation
         (Tweedie's formula); one forward and backward pass. Raises ValueError
-        for a flow trained with another noise. Paper: TarFlow section 2.4.
+        for a flow trained with another noise. Paper: TarFlow (2412.06329) section 2.
         """
         self._check_noise()
         x = with_context(self, np.asarray(x, self.variable_dtype), context)

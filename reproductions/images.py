@@ -117,9 +117,9 @@ def dry_run(flow, args, data, options):
 def noisy(flow, x, seed):
     """Data as the flow is trained on them: with the noise of a flow of noisy data, drawn once."""
     std = getattr(flow, "noise_std", None)
-    return (
-        x if not std else x + std * np.random.default_rng(seed).normal(size=x.shape).astype(x.dtype)
-    )
+    if not std:
+        return x
+    return x + np.random.default_rng(seed).normal(scale=std, size=x.shape).astype(x.dtype)
 
 
 def with_labels(x, labels):

@@ -14,17 +14,8 @@ NAME = "tarflow_cifar10"
 
 
 def options(argv=None):
-    p = tarflow_options.parser(
-        __doc__,
-        NAME,
-        epochs=200,
-        batch_size=128,
-        learning_rate=3e-4,
-        warmup=2000,
-        clip=1.0,
-        ema=0.9999,
-    )
-    tarflow_options.add(p, patch=2, channels=384, blocks=8, layers=4, noise_std=0.05, guidance=1.0)
+    p = tarflow_options.parser(__doc__, NAME, **tarflow_options.LARGE)
+    tarflow_options.add(p, patch=2, guidance=1.0, **tarflow_options.LARGE_MODEL)
     p.add_argument("--no-classes", dest="classes", action="store_false", help="no labels at all")
     return common.parse(p, NAME, argv)
 

@@ -16,19 +16,14 @@ def options(argv=None):
     p = tarflow_options.parser(
         __doc__,
         NAME,
-        epochs=200,
-        batch_size=128,
-        learning_rate=3e-4,
-        warmup=2000,
-        clip=1.0,
-        ema=0.9999,
         rows=8,
         columns=8,
         holdout=1000,
         data_required=True,
         classes=False,
+        **tarflow_options.LARGE,
     )
-    tarflow_options.add(p, patch=4, channels=384, blocks=8, layers=4, noise_std=0.05)
+    tarflow_options.add(p, patch=4, **tarflow_options.LARGE_MODEL)
     folders.add(p)
     return common.parse(p, NAME, argv)
 

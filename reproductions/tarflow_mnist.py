@@ -1,7 +1,7 @@
 """TarFlow (2412.06329) on MNIST, class-conditional: samples with guidance, denoised.
 
-The paper's notebook has a model of 3.1 million parameters (--channels 256 --blocks 4 --layers 4 is
-as large); the default, of 0.9 million, is for half an hour on two CPU cores. Gaussian noise is for
+The paper's notebook has a model of 3.1 million parameters (--channels 128 --blocks 4 --layers 4 is
+as large); the default, of a million, is for half an hour on two CPU cores. Gaussian noise is for
 samples. With --noise uniform the flow has bits/dim, and sees logits (--alpha) as MAF does: of
 pixels that are black for sure, affine maps would pay dearly for every surprise.
 

@@ -10,20 +10,20 @@ from keras_flows.models import TarFlow
 from reproductions import common, images
 
 SAME = (
-    *(
-        "patch",
-        "channels",
-        "blocks",
-        "layers",
-        "heads",
-        "noise",
-        "noise_std",
-        "alpha",
-        "drop_labels",
-    ),
-    "classes",
+    *("patch", "channels", "blocks", "layers", "heads"),
+    *("noise", "noise_std", "alpha", "drop_labels", "classes"),
 )
 TRAINING = {"optimizer": "adamw", "beta_2": 0.95, "weight_decay": 1e-4, "schedule": "cosine"}
+# What the scripts for a GPU share.
+LARGE = {
+    "epochs": 200,
+    "batch_size": 128,
+    "learning_rate": 3e-4,
+    "warmup": 2000,
+    "clip": 1.0,
+    "ema": 0.9999,
+}
+LARGE_MODEL = {"channels": 384, "blocks": 8, "layers": 4, "noise_std": 0.05}
 SWEEP = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 

@@ -82,7 +82,7 @@ class GaussianNoise(Noise):
         std: standard deviation, above 0, else ValueError.
         seed: integer that fixes the stream of noise.
 
-    Shapes: any to the same. Paper: TarFlow (2412.06329) section 2.3.
+    Shapes: any to the same. Paper: TarFlow (2412.06329) section 2.
 
     >>> x = GaussianNoise(0.05)(x, training=True)
     """

@@ -23,7 +23,7 @@ class Patchify(FlowLayer):
         patch: side of a patch, or (height, width).
 
     Shapes: `(batch, h, w, c)` to `(batch, h w / (p q), p q c)`. Raises ValueError
-    if the sides are not divisible by the patch's. Paper: TarFlow (2412.06329) section 2.2.
+    if the sides are not divisible by the patch's. Paper: TarFlow (2412.06329) section 2.
 
     >>> tokens = Patchify(4)(images)
     """

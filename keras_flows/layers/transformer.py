@@ -31,7 +31,7 @@ class TransformerAutoregressive(FlowLayer):
 
     Shapes: `(batch, tokens, d)` to the same; with a context `(batch, c)` that
     all tokens see, a list `[x, context]`. Raises ValueError for sizes that do
-    not go together. Paper: TarFlow (2412.06329) section 2.2; the first token's
+    not go together. Paper: TarFlow (2412.06329) section 2; the first token's
     t and s, fixed at 0 there, are learned.
 
     >>> z = TransformerAutoregressive(128, layers=4, order="reversed")(Patchify(4)(images))
@@ -130,7 +130,7 @@ class TransformerAutoregressive(FlowLayer):
         """As `decode`, with parameters p + strength (p - q), q being those without a context.
 
         `strength` has one number for each sample and token in order, `(batch, tokens)`.
-        Paper: TarFlow (2412.06329) section 2.5.
+        Paper: TarFlow (2412.06329) section 2.
         """
         return self._walk(z, context, strength)[0]
 

@@ -37,7 +37,7 @@ def Jet(
     seed=None,
     name="jet",
 ):
-    """Couplings with vision transformers over patches: Jet (2412.15129) section 2.
+    """Couplings with vision transformers over patches: Jet (2412.15129).
 
     Most couplings halve the numbers of each patch at random and move one half
     given the other, of all patches; every fifth one moves half of the patches

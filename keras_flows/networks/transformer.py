@@ -90,7 +90,7 @@ class VisionTransformer(Tokens):
 
     Shapes: `(batch, tokens, d)`, or `[x, context]` with a context `(batch, c)`
     that all tokens see, to `(batch, tokens, outputs)`. Raises ValueError for
-    sizes that do not go together. Papers: Jet (2412.15129) section 2, ViT (2010.11929).
+    sizes that do not go together. Papers: Jet (2412.15129), ViT (2010.11929).
 
     >>> z = Coupling(VisionTransformer(2 * 24, 128, layers=2), "affine", split="halves")(x)
     """
@@ -111,7 +111,7 @@ class CausalTransformer(Tokens):
 
     Args and shapes: as those of `VisionTransformer`. Computes in the variable
     dtype, or in the one that `call` is given.
-    Paper: TarFlow (2412.06329) section 2.2.
+    Paper: TarFlow (2412.06329) section 2.
     """
 
     causal = True
