@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows import lean
 from keras_flows.cost import cost_table
 from keras_flows.data import are_arrays, first_batch, with_weights
 from keras_flows.graph import check_bijection, check_inputs, invert
@@ -26,6 +27,12 @@ class Flow(Latents, keras.Model):
             to one output (latent). Further inputs are conditions: the flow is
             then a density p(x | context).
         prior: density of the latent, `StandardNormal()` if None.
+        backprop: what training keeps for its backward pass. None: all
+            activations. "reversible": of a `Chain` only its output, from
+            which the inputs of its steps are computed again, so that memory does
+            not grow with their number. "remat": of a flow layer only its
+            input, `keras.remat`. Layers that draw noise or move averages keep
+            all. May be set later, before `compile`: `flow.backprop = "remat"`.
 
     A context is given for each sample, or one for all of them.
 
@@ -43,12 +50,12 @@ class Flow(Latents, keras.Model):
     >>> pictures = flow.sample(16, temperature=0.8)
     """
 
-    def __init__(self, encoder, prior=None, **kwargs):
+    def __init__(self, encoder, prior=None, backprop=None, **kwargs):
         # The density is computed in the variable dtype, also under a mixed policy.
         kwargs.setdefault("dtype", keras.config.dtype_policy().variable_dtype)
         super().__init__(**kwargs)
         check_inputs(encoder)
-        self.encoder = encoder
+        self.encoder, self.backprop = encoder, backprop
         self.prior = StandardNormal() if prior is None else prior
         if self.prior.conditional and not self.conditional:
             raise ValueError(
@@ -86,6 +93,17 @@ class Flow(Latents, keras.Model):
         return math.prod(self.data_shape)
 
     @property
+    def backprop(self):
+        """What training keeps: see the arguments."""
+        return self._backprop
+
+    @backprop.setter
+    def backprop(self, mode):
+        if mode not in lean.MODES:
+            raise ValueError(f"backprop is one of {lean.MODES}. Received: backprop={mode!r}.")
+        self._backprop = mode
+
+    @property
     def conditional(self):
         """Whether the density is one given a context."""
         return len(self.encoder.inputs) > 1
@@ -104,7 +122,7 @@ class Flow(Latents, keras.Model):
 
     def call(self, inputs, training=None):
         check_input(self, inputs)
-        with Ledger() as ledger:
+        with Ledger() as ledger, lean.backprop(self.backprop if training else None):
             z = self.encoder(inputs, training=training)
         # One log-det a sample, also where every sample has the same.
         return z, ops.broadcast_to(ledger.total(), ops.shape(z)[:1])
@@ -234,6 +252,7 @@ class Flow(Latents, keras.Model):
             "name": self.name,
             "encoder": serialize(self.encoder),
             "prior": serialize(self.prior),
+            "backprop": self.backprop,
             "dtype": serialize(self.dtype_policy),
         }
 

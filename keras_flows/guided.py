@@ -4,13 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.autodiff import gradient
 from keras_flows.flow import Flow
 from keras_flows.graph import operations
 from keras_flows.inputs import check_input, spread, with_context
 from keras_flows.layers.dequantize import GaussianNoise
 from keras_flows.layers.flow_layer import FlowLayer, register
 from keras_flows.layers.transformer import TransformerAutoregressive
-from keras_flows.score import gradient
 
 SCHEDULES = {"constant": np.ones_like, "linear": lambda t: t}
 

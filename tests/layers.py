@@ -192,6 +192,15 @@ CASES = {
         (4,),
         bad=[[(2, 5)], [(2, 4), (2, 4)]],
     ),
+    "Chain-stacked": case(
+        lambda: layers.Chain([*glow_step(conv_net(2)), *glow_step(conv_net(2))]), IMAGE
+    ),
+    "Chain-stacked-vector": case(
+        lambda: layers.Chain(
+            [layers.InvConv(), affine(net64(4)), layers.InvConv(), affine(net64(4))], stack=True
+        ),
+        (4,),
+    ),
     "Chain-weightless": case(lambda: layers.Chain([layers.Permute(), layers.Permute()]), VECTOR),
     "Scale-vector": case(lambda: layers.Scale(), VECTOR, bad=[[(2, None)], [(2,)]]),
     "Scale-image": case(lambda: layers.Scale("zeros"), IMAGE),

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows import Flow, layers, score
+from keras_flows import Flow, autodiff, layers
 
 
 def flat(values):
@@ -105,4 +105,4 @@ def train(case, layer, steps=5):
 
 def gradient(function, x):
     """The gradient of the sum of a function, as an array."""
-    return array(score.gradient(function, x))
+    return array(autodiff.gradient(function, x))

@@ -27,6 +27,8 @@ class BatchNormFlow(DataInit):
     >>> z = BatchNormFlow()(x, training=True)
     """
 
+    updates_in_call = True
+
     def __init__(self, momentum=0.99, affine=True, data_init=True, epsilon=1e-4, **kwargs):
         super().__init__(data_init, epsilon, **kwargs)
         if not 0 <= momentum < 1 or epsilon <= 0:

@@ -1,15 +1,23 @@
 """Several flow layers as one."""
 
-import keras
+import functools
 
+import keras
+from keras import ops
+
+from keras_flows import lean
 from keras_flows.layers.flow_layer import (
     FlowLayer,
     Ledger,
     adapting,
+    inner_layers,
+    is_adapting,
+    is_pure,
     is_shape,
     register,
     serialize_shared,
 )
+from keras_flows.layers.stack import Series, Stack, can_stack, repeated
 
 
 @register
@@ -17,18 +25,26 @@ class Chain(FlowLayer):
     """Flow layers one after another: z = f_n(... f_1(x)), log-determinants added up.
 
     For steps that are repeated, such as Glow's: one node of the graph however
-    many they are. Each step is itself a layer with `.inverse()`.
+    many they are. Each step is itself a layer with `.inverse()`. Where the steps
+    are one pattern over and over, the weights of its repetitions are stacked in
+    one variable each: few for the optimizer, and, from eight on, a loop that is
+    traced and compiled once. A step's own weights are then rows of those; files
+    are the same.
 
     Args:
         steps: flow layers from one tensor to one of the same shape, in the
             order of encoding; ValueError otherwise.
+        stack: whether to stack. None: where steps repeat and all their layers
+            are known, from here or from Keras. True insists, with a ValueError
+            where it cannot be, and trusts the configs of other layers to tell
+            them apart. False lets single steps be frozen (`step.trainable`).
 
     Shapes: those of the steps.
 
     >>> z = Chain([Actnorm(), InvConv(), Coupling(net, split="halves")])(x)
     """
 
-    def __init__(self, steps, **kwargs):
+    def __init__(self, steps, stack=None, **kwargs):
         super().__init__(**kwargs)
         steps = list(steps)
         wrong = [s for s in steps if not isinstance(s, FlowLayer) or s.conditions]
@@ -37,7 +53,7 @@ class Chain(FlowLayer):
                 "Chain takes one or more flow layers without conditions. "
                 f"Received: {wrong or steps}."
             )
-        self.steps = steps
+        self.steps, self.stack, self._stack = steps, stack, None
         self.volume_preserving = all(step.volume_preserving for step in steps)
 
     def build(self, input_shape):
@@ -52,6 +68,7 @@ class Chain(FlowLayer):
                     f"The steps of '{self.name}' must keep the shape {tuple(input_shape)}. "
                     f"Received: '{step.name}' that gives {given}."
                 )
+        self._stack_weights()
         # Shapes stay, so that what one step insists on holds for all; a whole shape says most.
         specs = [step.input_spec for step in self.steps if step.input_spec]
         self.input_spec = max(specs, key=lambda spec: spec.shape is not None, default=None)
@@ -70,24 +87,95 @@ class Chain(FlowLayer):
     def _adapt_if_asked(self, inputs):
         """Each step is asked by itself."""
 
+    def _stack_weights(self):
+        blocks = None if self.stack is False else repeated(self.steps)
+        if blocks and can_stack(blocks, trusted=bool(self.stack)):
+            self._stack = Stack(blocks, self.add_weight)
+        elif self.stack:
+            raise ValueError(
+                f"The steps of '{self.name}' cannot be stacked: they must repeat one pattern of "
+                "layers with weights of their own, without noise, moving averages, regularizers "
+                f"or constraints. Received: {[type(step).__name__ for step in self.steps]}."
+            )
+
+    @property
+    def _has_networks(self):
+        return False  # the steps have
+
+    @functools.cached_property
+    def _series(self):
+        return Series([[step] for step in self.steps])
+
+    @functools.cached_property
+    def _reversible(self):
+        return is_pure(inner_layers(self.steps))
+
+    @property
+    def variables(self):
+        """Stacked where the steps are; otherwise those of the steps."""
+        return list(self._stack.variables) if self._stack else super().variables
+
+    @property
+    def weights(self):
+        return list(self._stack.variables) if self._stack else super().weights
+
+    def save_own_variables(self, store):
+        """The steps save theirs."""
+
+    def load_own_variables(self, store):
+        """The steps load theirs."""
+
     def encode(self, x):
-        with Ledger(Ledger.active()) as ledger:
-            for step in self.steps:
-                x = step(x)
-        return x, ledger.total() if ledger.entries else None
+        if not is_adapting() and lean.mode() == "reversible" and self._reversible:
+            return lean.reversible(self._stack or self._series, x, encode_block, decode_block)
+        return self._run(encode_block, x)
 
     def decode(self, z):
-        total = None
-        for step in reversed(self.steps):
-            z, log_det = step.decode(z)
-            if log_det is not None:
-                total = log_det if total is None else total + log_det
-        return z, total
+        return self._run(decode_block, z, reverse=True)
+
+    def _run(self, function, x, reverse=False):
+        stack = self._stack
+        if stack is None or is_adapting():
+            return function(self.steps, x)
+
+        def step(index, weights, carry):
+            def block(x, *weights):
+                return stack.within(index, weights, function, x)
+
+            run = functools.partial(lean.remat, block) if lean.mode() == "remat" else block
+            x, log_det = run(carry[0], *weights)
+            return [x, carry[1] if log_det is None else carry[1] + log_det]
+
+        total = ops.zeros(ops.shape(x)[:1], self.variable_dtype)
+        x, total = stack.fold(step, [x, total], stack.values(), reverse)
+        return x, None if self.volume_preserving else total
 
     def get_config(self):
-        return {**super().get_config(), "steps": [serialize_shared(s) for s in self.steps]}
+        return {
+            **super().get_config(),
+            "steps": [serialize_shared(s) for s in self.steps],
+            "stack": self.stack,
+        }
 
     @classmethod
     def from_config(cls, config):
         steps = [keras.saving.deserialize_keras_object(s) for s in config.pop("steps")]
         return cls(steps, **config)
+
+
+def encode_block(steps, x):
+    """Data to latent through layers, one after another."""
+    with Ledger(Ledger.active()) as ledger:
+        for step in steps:
+            x = step(x)
+    return x, ledger.total() if ledger.entries else None
+
+
+def decode_block(steps, z):
+    """Latent to data through the same layers."""
+    total = None
+    for step in reversed(steps):
+        z, log_det = step.decode(z)
+        if log_det is not None:
+            total = log_det if total is None else total + log_det
+    return z, total

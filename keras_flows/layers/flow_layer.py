@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows import lean
+
 PACKAGE = "keras_flows"
 register = keras.saving.register_keras_serializable(package=PACKAGE)
 
@@ -54,6 +56,10 @@ def adapting():
         _adapting.reset(token)
 
 
+def is_adapting():
+    return _adapting.get()
+
+
 @register
 class FlowLayer(keras.layers.Layer):
     """Base of all invertible layers: z = f(x), with log|det dz/dx| a sample.
@@ -82,6 +88,7 @@ class FlowLayer(keras.layers.Layer):
     conditions = 0  # how many of the last inputs only condition the map
     passthrough = {}  # {input position: output position} of one and the same tensor
     volume_preserving = False  # whether the log-determinant is always 0
+    updates_in_call = False  # whether a call assigns to weights, as moving averages
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
@@ -96,13 +103,19 @@ class FlowLayer(keras.layers.Layer):
 
     def call(self, inputs):
         self._adapt_if_asked(inputs)
-        outputs, log_det = self.encode(inputs)
+        lean_call = lean.mode() == "remat" and self._has_networks and is_pure(inner_layers([self]))
+        outputs, log_det = lean.remat_layer(self, inputs) if lean_call else self.encode(inputs)
         if log_det is not None:
             self._record(ops.cast(log_det, self.variable_dtype))
         return outputs
 
+    @property
+    def _has_networks(self):
+        """Whether there are activations inside that need not be kept."""
+        return bool(self._layers)
+
     def _adapt_if_asked(self, inputs):
-        if _adapting.get():
+        if is_adapting():
             self.adapt(inputs)
 
     def _record(self, log_det):
@@ -213,6 +226,21 @@ class Inverse(FlowLayer):
     def from_config(cls, config):
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         return cls(layer, **config)
+
+
+def is_pure(layers):
+    """Whether calls of these layers change nothing and draw nothing."""
+    return not any(
+        getattr(layer, "updates_in_call", False)
+        or layer._seed_generators
+        or layer.activity_regularizer is not None
+        or (layer._non_trainable_variables and not type(layer).__module__.startswith(f"{PACKAGE}."))
+        for layer in layers
+    )
+
+
+def inner_layers(steps):
+    return [layer for step in steps for layer in step._flatten_layers()]
 
 
 def serialize_shared(layer):

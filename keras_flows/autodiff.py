@@ -1,0 +1,42 @@
+"""Reverse mode: the one place that needs each backend's own."""
+
+import keras
+from keras import ops
+
+
+def gradient(function, x):
+    """The gradient of the sum of what `function` gives of a tensor, in the shape of x."""
+    x = ops.convert_to_tensor(x)
+    return vjp(lambda v: ops.sum(function(v)), [x], ops.ones((), x.dtype))[0]
+
+
+def vjp(function, inputs, cotangent):
+    """d<cotangent, function(*inputs)>/d input for each of a list of tensors; zeros where unused."""
+    return _BACKENDS[keras.backend.backend()](function, inputs, cotangent)
+
+
+def _jax(function, inputs, cotangent):
+    import jax
+
+    return list(jax.vjp(function, *inputs)[1](cotangent))
+
+
+def _tensorflow(function, inputs, cotangent):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        output = function(*inputs)
+    return tape.gradient(output, inputs, cotangent, tf.UnconnectedGradients.ZERO)
+
+
+def _torch(function, inputs, cotangent):
+    import torch
+
+    with torch.enable_grad():
+        inputs = [v.detach().requires_grad_() for v in inputs]
+        output = function(*inputs)
+        return list(torch.autograd.grad(output, inputs, cotangent, materialize_grads=True))
+
+
+_BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}

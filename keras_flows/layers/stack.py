@@ -1,0 +1,227 @@
+"""Steps that repeat: their weights in one variable each, traced and compiled once."""
+
+import functools
+import json
+import re
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.layers.flow_layer import inner_layers, is_pure
+
+LOOP_FROM = 8  # repetitions from which tracing once is worth a step that may take 5% longer
+PACKAGES = ("keras_flows.", "keras.")
+
+
+class Stack:
+    """Blocks of layers that are alike but for their weights, which are stacked on a new first axis.
+
+    The layers stay what they are: their variables become rows of the stacked
+    ones and are read, assigned, saved and loaded as before. What trains, and
+    what an optimizer sees, are the stacked `variables`.
+
+    Args:
+        blocks: lists of built layers.
+        add_weight: of the layer that owns the stacked variables.
+    """
+
+    def __init__(self, blocks, add_weight):
+        rows = [_variables(block) for block in blocks]
+        self.block, self.own, self.length = blocks[0], rows[0], len(blocks)
+        self.variables = [_stacked(column, add_weight) for column in zip(*rows)]
+        for i, row in enumerate(rows):
+            for variable, whole in zip(row, self.variables):
+                _make_row(variable, whole, i)
+
+    @property
+    def loops(self):
+        """Whether a loop runs the blocks, or they are traced one after another.
+
+        Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one.
+        """
+        backend = keras.backend.backend()
+        if backend == "torch" or self.length < LOOP_FROM:
+            return False
+        return backend == "tensorflow" or on_accelerator() or not _convolves(self.block)
+
+    def values(self):
+        """The weights as tensors."""
+        return [ops.cast(variable.value, variable.dtype) for variable in self.variables]
+
+    def trains(self, index):
+        """Whether each weight of a block trains."""
+        return [variable.trainable for variable in self.variables]
+
+    def rows(self, values):
+        """The weights of each block, from those of all."""
+        return list(zip(*[ops.unstack(value, self.length) for value in values]))
+
+    def joined(self, rows):
+        """The inverse of `rows`."""
+        return [ops.stack(column) for column in zip(*rows)]
+
+    def within(self, index, weights, function, *args):
+        """`function(block, *args)` where the block has these weights."""
+        with keras.StatelessScope(state_mapping=list(zip(self.own, weights))):
+            return function(self.block, *args)
+
+    def fold(self, function, carry, values, reverse=False):
+        """carry = function(index, weights, carry), for all blocks in their order; a list."""
+        if self.loops:
+            # Keras' scan on TensorFlow stacks only what has the carry's shapes: nothing is.
+            each = lambda carry, weights: (function(None, weights, carry), None)  # noqa: E731
+            return ops.scan(each, carry, values, reverse=reverse)[0]
+        rows = list(enumerate(self.rows(values)))
+        for index, weights in reversed(rows) if reverse else rows:
+            carry = function(index, weights, carry)
+        return carry
+
+    def unfold(self, function, carry, values, like):
+        """carry, emitted = function(index, weights, carry), from the last block to the first.
+
+        Returns the carry, and what was emitted, joined into tensors `like` these.
+        """
+        if not self.loops:
+            emitted = []
+            for index, weights in reversed(list(enumerate(self.rows(values)))):
+                carry, row = function(index, weights, carry)
+                emitted.insert(0, row)
+            return carry, self.joined(emitted)
+
+        def body(i, carry, out):
+            carry, row = function(None, [ops.take(v, i, axis=0) for v in values], carry)
+            at = ops.reshape(i, (1, 1))
+            return i - 1, carry, [ops.scatter_update(o, at, r[None]) for o, r in zip(out, row)]
+
+        out = [ops.zeros_like(value) for value in like]
+        start = ops.convert_to_tensor(self.length - 1, "int32")
+        return ops.while_loop(lambda i, *_: i >= 0, body, (start, carry, out))[1:]
+
+
+class Series(Stack):
+    """The same for blocks that differ, each with variables of its own."""
+
+    loops = False
+
+    def __init__(self, blocks):
+        self.blocks, self.length = blocks, len(blocks)
+        self.own = [_variables(block) for block in blocks]
+        self.variables = [variable for row in self.own for variable in row]
+
+    def rows(self, values):
+        values = iter(values)
+        return [[next(values) for _ in row] for row in self.own]
+
+    def trains(self, index):
+        return [variable.trainable for variable in self.own[index]]
+
+    def joined(self, rows):
+        return [value for row in rows for value in row]
+
+    def within(self, index, weights, function, *args):
+        with keras.StatelessScope(state_mapping=list(zip(self.own[index], weights))):
+            return function(self.blocks[index], *args)
+
+
+def repeated(steps):
+    """The steps cut into the shortest blocks that are alike, or None if nothing repeats."""
+    try:
+        kinds = [_kind(step) for step in steps]
+    except (NotImplementedError, TypeError, ValueError):
+        return None  # a layer without a config says nothing of whether it is like another
+    for period in range(1, len(steps) // 2 + 1):
+        if len(steps) % period == 0 and kinds[period:] == kinds[:-period]:
+            return [steps[i : i + period] for i in range(0, len(steps), period)]
+    return None
+
+
+def can_stack(blocks, trusted=False):
+    """Whether built blocks can share variables: each with weights of its own, of the same shapes,
+    and, unless they are trusted, layers whose config is known to say what they are."""
+    rows = [_variables(block) for block in blocks]
+    shapes = [[(tuple(v.shape), v.dtype, v.trainable) for v in row] for row in rows]
+    own = [v for row in rows for v in row]
+    layers = inner_layers(step for block in blocks for step in block)
+    return (
+        bool(own)
+        and all(
+            v._value is not None and v.regularizer is None and v.constraint is None for v in own
+        )
+        and len({id(v) for v in own}) == len(own)
+        and all(shape == shapes[0] for shape in shapes)
+        and is_pure(layers)
+        and not any(getattr(layer, "stack", None) for layer in layers)
+        and (trusted or all(type(layer).__module__.startswith(PACKAGES) for layer in layers))
+    )
+
+
+def _variables(block):
+    return [variable for layer in block for variable in layer.variables]
+
+
+def _kind(layer):
+    """The layer's config without names and seeds, which make no difference to what it computes."""
+    config = keras.saving.serialize_keras_object(layer)
+    text = json.dumps(_nameless(config, {}), sort_keys=True)
+    if "__lambda__" in text:
+        raise ValueError("The config of a lambda does not say what it has closed over.")
+    return text
+
+
+def _nameless(config, names):
+    """Configs with each name replaced by how many came before it."""
+    if isinstance(config, dict):
+        if isinstance(config.get("name"), str):
+            names.setdefault(config["name"], len(names))
+        drop = ("seed", "shared_object_id", "build_config")
+        return {k: _nameless(v, names) for k, v in config.items() if k not in drop}
+    if isinstance(config, (list, tuple)):
+        return [_nameless(v, names) for v in config]
+    return names.get(config, config) if isinstance(config, str) else config
+
+
+def _stacked(column, add_weight):
+    first = column[0]
+    value = np.stack([ops.convert_to_numpy(variable) for variable in column])
+    return add_weight(
+        name="_".join(first.path.split("/")[-2:]),
+        shape=value.shape,
+        dtype=first.dtype,
+        trainable=first.trainable,
+        initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype),
+    )
+
+
+class _Row:
+    """Mixed into a step's variable: its value is a row of a stacked one."""
+
+    @property
+    def _value(self):
+        return self._whole.value[self._index]
+
+    def _direct_assign(self, value):
+        whole = ops.convert_to_tensor(self._whole.value)
+        start = [self._index] + [0] * len(self.shape)
+        self._whole.assign(ops.slice_update(whole, start, ops.expand_dims(value, 0)))
+
+
+@functools.cache
+def _row_class(base):
+    return type(f"{base.__name__}Row", (_Row, base), {})
+
+
+def _make_row(variable, whole, index):
+    del variable.__dict__["_value"]
+    variable.__class__ = _row_class(type(variable))
+    variable._whole, variable._index = whole, index
+
+
+def on_accelerator():
+    """Whether Keras sees anything but CPUs."""
+    return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def _convolves(block):
+    kinds = [layer for layer in inner_layers(block) if re.search(r"Conv\dD", type(layer).__name__)]
+    return any(not getattr(layer, "as_products", False) for layer in kinds)

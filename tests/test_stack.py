@@ -1,0 +1,224 @@
+"""Chains whose steps repeat: stacked weights, loops, and backward passes that keep less."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_flows import Flow, autodiff, layers, lean
+from keras_flows.layers import stack
+from keras_flows.layers.flow_layer import Ledger
+from keras_flows.models import Glow
+from tests.multiscale import smooth_pictures, train_briefly
+from tests.nets import Sinh, affine, conv_net, glow_step, net, net64
+from tests.numeric import array, arrays, perturb
+
+SIZES = {"image_shape": (8, 8, 1), "levels": 2, "hidden": 4, "depth": 3, "seed": 0}
+IMAGE = (4, 4, 3)
+
+
+def images(shape=(5, *IMAGE), seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(keras.config.floatx())
+
+
+def glow_chain(repeats=3, network=lambda: conv_net(2), shape=IMAGE, **options):
+    chain = layers.Chain([v for _ in range(repeats) for v in glow_step(network())], **options)
+    chain.build((None, *shape))
+    return perturb(chain, 0.05)
+
+
+@pytest.fixture(params=["loop", "unrolled"])
+def way(request, monkeypatch):
+    monkeypatch.setattr(stack, "LOOP_FROM", 2 if request.param == "loop" else 99)
+    return request.param
+
+
+def both_ways(chain, x):
+    with Ledger() as ledger:
+        z = chain(ops.convert_to_tensor(x))
+    back, log_det = chain.decode(z)
+    return arrays([z, ledger.total(), back, log_det])
+
+
+def test_stacked_steps_compute_what_single_ones_do(way):
+    chain, single = glow_chain(), glow_chain(stack=False)
+    assert chain._stack and not single._stack
+    assert chain._stack.loops == (way == "loop" and keras.backend.backend() != "torch")
+    for a, b in zip(single.steps, chain.steps):
+        for v, w in zip(a.variables, b.variables):
+            v.assign(array(w))
+    for a, b in zip(both_ways(chain, images()), both_ways(single, images())):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_steps_weights_are_rows_of_the_stacked_ones():
+    chain, x = glow_chain(), ops.convert_to_tensor(images())
+    step = chain.steps[4]
+    before = array(chain.steps[1].lower)
+    step.lower.assign(array(step.lower) + 1.0)
+    column = [array(chain.steps[i].lower) for i in (1, 4, 7)]
+    (whole,) = [v for v in chain.variables if v.name == "inv_conv_lower" or "lower" in v.name]
+    np.testing.assert_array_equal(array(whole), np.stack(column))
+    np.testing.assert_array_equal(column[0], before)
+    np.testing.assert_allclose(array(step.inverse()(step(x))), array(x), atol=1e-4)
+
+
+def test_an_optimizer_sees_one_variable_for_all_steps():
+    few, many = (len(Glow(**{**SIZES, "depth": d}).trainable_variables) for d in (2, 6))
+    assert few == many
+    assert len(Glow(**SIZES).trainable_variables) < 60
+
+
+def test_files_are_the_same_with_stacked_weights_and_without(tmp_path):
+    flows = [Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()])) for _ in range(2)]
+    plain = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain(stack=False)]))
+    assert flows[0].count_params() == plain.count_params()
+    path, x = tmp_path / "w.weights.h5", images()
+    for one, other in (flows, (flows[0], plain), (plain, flows[1])):
+        perturb(one, 0.05, seed=len(x))
+        one.save_weights(path)
+        other.load_weights(path)
+        np.testing.assert_allclose(other.log_prob(x), one.log_prob(x), rtol=1e-5)
+
+
+def test_a_trained_flow_is_the_same_when_loaded(way, tmp_path):
+    flow, x = Glow(variant="paper", **SIZES), smooth_pictures(32)
+    train_briefly(flow, x)
+    flow.save(tmp_path / "f.keras")
+    loaded = keras.saving.load_model(tmp_path / "f.keras")
+    z = array(ops.convert_to_tensor(flow.prior.sample(3, 0.5, seed=1)))
+    np.testing.assert_array_equal(loaded.decode(z), flow.decode(z))
+    assert loaded.optimizer.iterations == flow.optimizer.iterations
+
+
+class Odd(layers.FlowLayer):
+    """Says nothing of its factor in its config."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def encode(self, x):
+        return x * self.factor, None
+
+
+SHARED = layers.InvConv()
+SINGLE = {
+    "other options": lambda: [affine(net(4)), affine(net(4), flip=True)],
+    "a shared layer": lambda: [SHARED, SHARED],
+    "no pattern": lambda: [layers.InvConv(), layers.Actnorm(), layers.InvConv()],
+    "moving averages": lambda: [layers.BatchNormFlow(), layers.BatchNormFlow()],
+    "noise": lambda: [affine(dropping()), affine(dropping())],
+    "no weights": lambda: [layers.Permute(), layers.Permute()],
+    "layers of others": lambda: [affine(net64(4)), affine(net64(4))],
+    "no config": lambda: [Odd(2.0), Odd(3.0)],
+    "penalties": lambda: [affine(penalised()), affine(penalised())],
+}
+
+
+def dropping():
+    return keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(4)])
+
+
+def penalised():
+    return keras.Sequential([keras.layers.Dense(4, kernel_regularizer="l2")])
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_steps_that_may_differ_are_left_alone(name):
+    chain = layers.Chain(SINGLE[name]())
+    chain.build((None, 4))
+    assert chain._stack is None
+
+
+def test_stack_insists_or_refuses():
+    with pytest.raises(ValueError, match="cannot be stacked.*Received: .*Actnorm"):
+        layers.Chain([layers.InvConv(), layers.Actnorm()], stack=True).build((None, 4))
+    chain = layers.Chain([affine(net64(4)), Sinh(), affine(net64(4)), Sinh()], stack=True)
+    chain.build((None, 4))
+    assert chain._stack.length == 2
+
+
+def parts(chain, x, mode):
+    """Gradients of something of z and its log-det: for x and for each weight."""
+    trained = chain.trainable_variables
+
+    def total(x, *weights):
+        scope = keras.StatelessScope(state_mapping=list(zip(trained, weights)))
+        with scope, lean.backprop(mode), Ledger() as ledger:
+            z = chain(x)
+        return ops.sum(z * z) + ops.sum(ledger.total() ** 2)
+
+    inputs = [ops.convert_to_tensor(v) for v in (x, *map(array, trained))]
+    return arrays(autodiff.vjp(total, inputs, ops.ones((), x.dtype)))
+
+
+def assert_same_gradients(chain, x, mode, tolerance):
+    ours, wanted = parts(chain, x, mode), parts(chain, x, None)
+    assert len(ours) == 1 + len(chain.trainable_variables)
+    for a, b in zip(ours, wanted):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max(), rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["reversible", "remat"])
+@pytest.mark.parametrize("stacked", [None, False])
+def test_gradients_are_those_of_ordinary_training(mode, stacked, way):
+    assert_same_gradients(glow_chain(stack=stacked), images(), mode, 1e-5)
+
+
+@pytest.mark.parametrize("mode", ["reversible", "remat"])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_gradients_in_float64(mode, stacked, way, float64):
+    chain = glow_chain(3, lambda: net64(4), (4,), stack=stacked)
+    assert_same_gradients(chain, images((5, 4)), mode, 1e-10)
+
+
+@pytest.mark.parametrize("variant", ["blog", "paper"])
+def test_a_trained_flow_has_the_same_gradients(variant):
+    flow = Glow(variant=variant, **{**SIZES, "image_shape": (8, 8, 3)})
+    train_briefly(flow, smooth_pictures(32, (8, 8, 3)))
+    for chain in (v for v in flow.encoder.layers if isinstance(v, layers.Chain)):
+        assert_same_gradients(chain, images((5, *chain.input.shape[1:])), "reversible", 1e-5)
+
+
+def test_training_takes_the_same_steps_in_each_mode():
+    losses = {}
+    for mode in lean.MODES:
+        keras.utils.set_random_seed(0)
+        flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop=mode)
+        flow.compile(keras.optimizers.Adam(0.01))
+        x = images((16, *IMAGE))
+        losses[mode] = flow.fit(x, epochs=3, verbose=0, shuffle=False).history["loss"]
+    assert losses[None][-1] < losses[None][0]
+    for mode in lean.MODES:
+        np.testing.assert_allclose(losses[mode], losses[None], rtol=1e-5)
+
+
+def test_a_flow_keeps_its_mode_and_refuses_others():
+    flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop="remat")
+    assert Flow.from_config(flow.get_config()).backprop == "remat"
+    with pytest.raises(ValueError, match="backprop is one of .*Received: backprop='less'"):
+        flow.backprop = "less"
+
+
+def test_single_flow_layers_are_computed_again():
+    calls = []
+
+    class Counted(keras.layers.Dense):
+        def call(self, x):
+            calls.append(1)
+            return super().call(x)
+
+    x = keras.Input((4,))
+    flow = Flow(keras.Model(x, affine(keras.Sequential([Counted(4)]))(x)))
+    eager = keras.backend.backend() != "jax"
+    counts = {}
+    for mode in (None, "remat"):
+        flow.backprop = mode
+        flow.compile("sgd", run_eagerly=eager)
+        calls.clear()
+        flow.fit(images((8, 4)), batch_size=8, verbose=0)
+        counts[mode] = len(calls)
+    if keras.backend.backend() != "jax":  # which traces once
+        assert counts["remat"] > counts[None]
