@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import re
 
 import keras
@@ -10,7 +11,8 @@ from keras import ops
 
 from keras_flows.layers.flow_layer import inner_layers, is_pure
 
-LOOP_FROM = 8  # repetitions from which tracing once is worth a step that may take 5% longer
+# Repetitions from which a loop, traced once, is worth steps that take 5% longer on TensorFlow.
+LOOP_FROM = {"tensorflow": 8, "jax": 2, "torch": math.inf}
 PACKAGES = ("keras_flows.", "keras.")
 
 
@@ -41,9 +43,8 @@ class Stack:
         Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one.
         """
         backend = keras.backend.backend()
-        if backend == "torch" or self.length < LOOP_FROM:
-            return False
-        return backend == "tensorflow" or on_accelerator() or not _convolves(self.block)
+        slow = backend == "jax" and not on_accelerator() and _convolves(self.block)
+        return self.length >= LOOP_FROM[backend] and not slow
 
     def values(self):
         """The weights as tensors."""

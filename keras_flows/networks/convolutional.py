@@ -74,7 +74,7 @@ class Convolution(layers.Conv2D):
         self.as_products = (
             keras.backend.backend() == "jax"
             and not on_accelerator()
-            and (size == 1 or size == 3 and 8 * few <= many)
+            and (size == 1 or size == 3 and 4 * few <= many)
         )
 
     def call(self, x):

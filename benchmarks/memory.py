@@ -1,0 +1,117 @@
+"""Memory of training by what the backward pass keeps: `python -m benchmarks.memory`.
+
+For each backend, depth of Glow and `backprop` a fresh process trains a few
+steps. GPUs are hidden: memory is what the process has resident.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.contenders import BACKENDS, BENCHMARKS
+from benchmarks.processes import RESULTS, measured, publish, say
+from keras_flows.lean import MODES
+
+HEADER = (
+    "backend", "backprop", "depth", "activations, MiB", "of the smallest depth's", "step, s",
+    "step / ordinary", "peak of the process, MiB", "weights, MiB",
+)  # fmt: skip
+QUICK = {"depths": [1, 2], "hidden": 8, "batch": 4, "steps": 1, "backends": ["tensorflow"]}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.memory", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--depths", type=listed(int), default=[4, 32], metavar="A,B,C")
+    parser.add_argument("--backends", type=listed(str), default=["tensorflow", "jax"])
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3, help="steps that are timed")
+    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
+    )
+    args = parser.parse_args(argv)
+    if args.quick:
+        vars(args).update(QUICK)
+    if unknown := [name for name in args.backends if name not in BACKENDS]:
+        parser.error(f"unknown backends {unknown}; there are {', '.join(BACKENDS)}")
+    if min(*args.depths, args.hidden, args.batch, args.steps) < 1:
+        parser.error("--depths, --hidden, --batch and --steps must be 1 or more")
+    return args
+
+
+def listed(kind):
+    return lambda text: [kind(part) for part in text.split(",")]
+
+
+def run_all(args):
+    """One entry for each backend, mode and depth; ratios within a backend."""
+    runs = []
+    for backend in args.backends:
+        for depth in args.depths:
+            for mode in MODES:
+                sizes = {**BENCHMARKS["glow"].sizes, "depth": depth, "hidden": args.hidden}
+                task = {"sizes": sizes, "backprop": mode, "batch": args.batch, "steps": args.steps}
+                entry = {"backend": backend, "depth": depth, "backprop": mode or "ordinary"}
+                try:
+                    entry |= measured("memory_worker", task, backend)
+                except RuntimeError as error:
+                    entry["failed"] = str(error).splitlines()[-1]
+                else:
+                    entry["activations"] = entry["peak"] - entry["held"] - entry["weights"]
+                runs.append(entry)
+                say(f"{backend} {depth} {mode}: {entry}")
+    for run in runs:
+        _compare(run, runs)
+    return runs
+
+
+def _compare(run, runs):
+    def find(**wanted):
+        wanted = {"backend": run["backend"], "backprop": run["backprop"], **wanted}
+        return next(r for r in runs if all(r[k] == v for k, v in wanted.items()))
+
+    least = find(depth=min(r["depth"] for r in runs))
+    usual = find(depth=run["depth"], backprop="ordinary")
+    if not any("failed" in r for r in (run, least, usual)):
+        run["of_least_depth"] = run["activations"] / least["activations"]
+        run["slowdown"] = run["step_s"] / usual["step_s"]
+
+
+def row(run):
+    head = (run["backend"], run["backprop"], str(run["depth"]))
+    if "slowdown" not in run:
+        return (*head, run.get("failed", ""), *[""] * (len(HEADER) - 4))
+    return (
+        *head,
+        f"{run['activations'] / 2**20:.0f}",
+        f"{run['of_least_depth']:.2f}",
+        f"{run['step_s']:.2f}",
+        f"{run['slowdown']:.2f}",
+        f"{run['peak'] / 2**20:.0f}",
+        f"{run['weights'] / 2**20:.0f}",
+    )
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse(argv)
+    result = report.setting("memory", argv)
+    result["options"] = {k: getattr(args, k) for k in ("depths", "hidden", "batch", "steps")}
+    result["runs"] = runs = run_all(args)
+    how = f"Glow, 32x32x3, 3 scales of `depth` steps, {args.hidden} channels, batch {args.batch}"
+    notes = (
+        "Activations: the largest resident memory during steps, less what was resident after a "
+        "step of one picture (weights, moments, program) and less the weights once more, for "
+        "gradients. One process each; `ordinary` keeps all activations."
+    )
+    page = report.page("Memory of training", how, result, HEADER, map(row, runs), notes)
+    publish("memory", page, result, args.out or (None if args.quick else RESULTS))
+    return 1 if any("failed" in run for run in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
