@@ -168,6 +168,7 @@ class Run:
             initial_epoch=self.epochs_done,
             validation_data=(validation,),
             validation_batch_size=validation_batch_size,
+            verbose=1 if sys.stdout.isatty() else 2,  # a bar on a terminal, lines in a file
             callbacks=[data.callback(), *averages, *callbacks, self.checkpoint, *limits],
         )
         return self.checkpoint.best_flow(flow)
