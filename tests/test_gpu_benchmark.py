@@ -114,7 +114,9 @@ def test_each_stage_is_a_command_that_its_script_takes(stage, quick):
     assert module == "-m" and given.resume and given.minutes == 3
     assert (given.out, given.data) == (Path("runs", stage), Path("somewhere"))
     assert given.mixed_precision == stage.startswith(("faces", "cifar"))
-    assert quick and given.epochs == 3 or given.hidden in (512, [1000] * 5)
+    epochs = {"nice": 30, "nice_paper": 1500, "faces": 1000, "cifar10": 250}[stage]
+    assert given.epochs == 3 if quick else given.epochs == epochs
+    assert quick or given.hidden in (512, [1000] * 5)
 
 
 @pytest.mark.parametrize(
@@ -202,10 +204,21 @@ def test_runs_become_tables(tmp_path):
     gpu_report.write_all(tmp_path)
     page = (tmp_path / "gpu.md").read_text()
     row = "card, jax, bfloat16|4,000 (4 epochs)|2.0|11.00|5818|34.9||2.50|3.000 +- 0.200 bits/dim"
-    assert row in page and "|3,000|6.0|3.000|4.000|" in page
+    assert row in page and "|3|3,000|6.0|3.000|4.000|" in page
     metrics["epochs"] = []  # interrupted in its first epoch
     (tmp_path / "faces" / "metrics.json").write_text(json.dumps(metrics))
     assert not gpu_report.summary(tmp_path)["runs"]
+
+
+def test_a_run_that_was_killed_shows_how_far_it_came(tmp_path):
+    history = [{"seconds": 9.0, "bits_per_dim": 5.0, "val_bits_per_dim": 6.0}] * 2
+    settings = {"steps_per_epoch": 750, "batch_size": 64}
+    (tmp_path / "cifar10" / "checkpoint").mkdir(parents=True)
+    state = tmp_path / "cifar10" / "checkpoint" / "state.json"
+    state.write_text(json.dumps({"settings": settings, "history": history}))
+    gpu_report.write_all(tmp_path)
+    page = (tmp_path / "gpu.md").read_text()
+    assert "to go on, 9.00 s an epoch" in page and "|2|1,500||5.000|6.000|" in page
 
 
 @pytest.mark.slow
