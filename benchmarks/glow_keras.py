@@ -26,6 +26,11 @@ def flow(image_shape, levels, depth, hidden):
     )
 
 
+def blog(image_shape, levels, depth, hidden):
+    """The blog series' Glow: additive couplings, permutations, a learned scale at the top."""
+    return Glow(image_shape=image_shape, levels=levels, depth=depth, hidden=hidden, seed=0)
+
+
 def networks(model):
     """For each scale the networks of its couplings and, last, that of its conditional prior."""
     layers = model.encoder.layers
@@ -47,7 +52,7 @@ class Floor(keras.Model):
     """
 
     def __init__(self, parts, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # the networks have their own
         self.parts, self.squeeze = parts, Squeeze()
         self.start = self.add_weight(name="start", shape=(), initializer="zeros")
 
@@ -60,9 +65,9 @@ class Floor(keras.Model):
             h = self.squeeze.encode(h)[0]
             x1 = h[..., : h.shape[-1] // 2]
             for net in nets:
-                out = net(x1 + last)
+                out = ops.cast(net(x1 + last), "float32")
                 last = ops.mean(out)
-                errors.append(ops.sum(ops.square(out - h)))
+                errors.append(ops.sum(ops.square(out - h[..., : out.shape[-1]])))
             h = x1
         return sum(errors) / ops.cast(ops.shape(x)[0], "float32")
 
@@ -77,3 +82,8 @@ def floor(image_shape, levels, depth, hidden):
     here: a mean, a sum and a difference of a few channels each, about 1%.
     """
     return Floor(networks(flow(image_shape, levels, depth, hidden)), name="floor")
+
+
+def blog_floor(image_shape, levels, depth, hidden):
+    """The networks of `blog` alone."""
+    return Floor(networks(blog(image_shape, levels, depth, hidden)), name="floor")

@@ -28,12 +28,12 @@ class Stamps(keras.callbacks.Callback):
 def measure(build, x, batch, sizes, adam):
     """Clock and CPU times of the start and of each step's end, losses, number of parameters.
 
-    One epoch over x in shuffled batches. `compile(Adam(1e-3))` and otherwise
-    defaults: graphs on TensorFlow, XLA on JAX, eager steps on torch.
+    One epoch over x in shuffled batches. `compile(Adam(1e-3))` unless `adam` tells
+    another rate, and otherwise defaults: graphs on TensorFlow, XLA on JAX, eager steps on torch.
     """
     keras.utils.set_random_seed(0)
     model = build(**sizes)
-    model.compile(keras.optimizers.Adam(1e-3, **adam))
+    model.compile(keras.optimizers.Adam(**{"learning_rate": 1e-3, **adam}))
     stamps = Stamps()
     start, cpu_start = time.perf_counter(), time.process_time()
     model.fit(x, batch_size=batch, verbose=0, callbacks=[stamps])

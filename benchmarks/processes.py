@@ -10,16 +10,18 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 
-def measured(module, task, backend=None):
+def measured(module, task, backend=None, gpu=False, **options):
     """What `python -m benchmarks.MODULE TASK` prints on its last line; RuntimeError if it fails.
 
-    GPUs are hidden; `backend` is Keras'.
+    GPUs are hidden unless `gpu`; `backend` is Keras', `options` are those of `subprocess.run`.
     """
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    if not gpu:
+        env["CUDA_VISIBLE_DEVICES"] = ""
     if backend:
         env["KERAS_BACKEND"] = backend
     command = [sys.executable, "-m", f"benchmarks.{module}", json.dumps(task)]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, **options)
     if done.returncode:
         raise RuntimeError(done.stderr.strip() or f"exit status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,8 +1,9 @@
-"""Callbacks: sample grids, rollback on collapse, checkpoints to resume from, a soft Ctrl-C."""
+"""Callbacks: sample grids, rollback on collapse, checkpoints, a soft Ctrl-C, a time limit."""
 
 import math
 import signal
 import threading
+import time
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "RollbackOnCollapse",
     "SampleGrid",
+    "StopAfter",
     "StopOnInterrupt",
 ]
 
@@ -180,3 +182,30 @@ class StopOnInterrupt(keras.callbacks.Callback):
         if self.checkpoint:
             self.checkpoint.interrupted = True
         signal.signal(signal.SIGINT, self._before)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Stops training before an epoch that would end later than `minutes` after its start.
+
+    The next epoch is taken to last as long as the last one, callbacks included;
+    the first one is always trained.
+
+    >>> flow.fit(x, epochs=1000, callbacks=[Checkpoint("run"), StopAfter(minutes=8)])
+    """
+
+    def __init__(self, minutes):
+        super().__init__()
+        if not minutes > 0:
+            raise ValueError(f"StopAfter needs minutes above 0. Received: minutes={minutes}.")
+        self.minutes = minutes
+
+    def on_train_begin(self, logs=None):
+        self._last = time.perf_counter()
+        self._end = self._last + 60 * self.minutes
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.perf_counter()
+        if 2 * now - self._last > self._end:
+            self._model.stop_training = True
+            print(f"\nStopping after epoch {epoch + 1}: the next one would end too late.")
+        self._last = now

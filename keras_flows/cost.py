@@ -8,13 +8,11 @@ from keras_flows.graph import is_functional, operations
 def cost_table(flow):
     """A table of the encoder's layers and the prior, as text."""
     rows = [("layer", "type", "output", "parameters", "multiply-adds")]
-    total = 0
     for layer, outputs in operations(flow.encoder):
         cost = multiply_adds(layer, outputs[0].shape)
-        total += cost
         rows.append(_row(layer, " ".join(str(tuple(t.shape[1:])) for t in outputs), cost))
     rows.append(_row(flow.prior, str(flow.prior.latent_shape), 0))
-    rows.append(_row(flow, "", total))
+    rows.append(_row(flow, "", multiply_adds(flow.encoder)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
@@ -34,12 +32,16 @@ def trainable_parameters(layer):
     return sum(math.prod(w.shape) for w in getattr(layer, "trainable_variables", []))
 
 
-def multiply_adds(layer, output_shape):
-    """Multiply-adds of a layer's matrix products for one sample, elementwise work left out."""
+def multiply_adds(layer, output_shape=()):
+    """Multiply-adds of a layer's matrix products for one sample, elementwise work left out.
+
+    A functional model needs no shape. A training step takes about six times as many operations.
+    """
     net = getattr(layer, "net", layer)
     output_shape = getattr(layer, "net_shape", output_shape)  # a network of half the picture, say
     if is_functional(net):
         return sum(multiply_adds(inner, outputs[0].shape) for inner, outputs in operations(net))
     weights = getattr(layer, "trainable_variables", [])
-    matrices = sum(math.prod(w.shape) for w in weights if len(w.shape) > 1 and min(w.shape) > 1)
+    # More than one axis: of a 1x1 convolution the last two, of a vector at most one.
+    matrices = sum(math.prod(w.shape) for w in weights if sum(n > 1 for n in w.shape) > 1)
     return matrices * math.prod(size or 1 for size in output_shape[1:-1])

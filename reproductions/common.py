@@ -2,19 +2,17 @@
 
 import argparse
 import datetime
-import os
-import platform
 import shlex
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import keras
 
-from keras_flows.callbacks import AveragedWeights, Checkpoint, StopOnInterrupt
-from keras_flows.cost import trainable_parameters
+from keras_flows.callbacks import AveragedWeights, Checkpoint, StopAfter, StopOnInterrupt
+from keras_flows.cost import multiply_adds, trainable_parameters
 from keras_flows.data import Shuffled
 from keras_flows.files import write_json, written_whole
+from reproductions.machine import machine
 
 METRICS = "metrics.json"
 OPTIMIZERS = {
@@ -63,6 +61,7 @@ def parser(
     add("--weight-decay", type=float, default=weight_decay, help="of the optimizer, if any")
     add("--beta-2", type=float, default=0.999, help="decay of the mean squares of gradients")
     add("--ema", type=float, help="decay of averages of the weights, which are then what is kept")
+    add("--minutes", type=float, help="train a model no longer; `--resume` then goes on with it")
     add("--steps-per-epoch", type=positive, help="instead of a pass over the training set")
     add("--seed", type=int, default=0, help="fixes weights, order of samples and noise")
     add("--limit", type=positive, help="use only so many training samples")
@@ -137,6 +136,7 @@ class Run:
         self.args = args
         self.checkpoint = Checkpoint(args.out / "checkpoint", every_seconds=20, settings=settings)
         self.interrupt = StopOnInterrupt(self.checkpoint)
+        self.steps_per_epoch = None
 
     def flow(self, build, rows):
         """The flow to train on so many samples: the resumed one, or `build()`, compiled."""
@@ -157,7 +157,10 @@ class Run:
             self.checkpoint.clear()
         args = self.args
         data = Shuffled(x, args.batch_size, args.seed, steps=args.steps_per_epoch, **options)
+        self.steps_per_epoch = len(data)
         averages = [AveragedWeights(self.epochs_done > 0)] if args.ema else []
+        # Last, so that the time of the others counts.
+        limits = [self.interrupt, *([StopAfter(args.minutes)] if args.minutes else [])]
         flow.fit(
             data,
             shuffle=False,
@@ -165,7 +168,8 @@ class Run:
             initial_epoch=self.epochs_done,
             validation_data=(validation,),
             validation_batch_size=validation_batch_size,
-            callbacks=[data.callback(), *averages, *callbacks, self.checkpoint, self.interrupt],
+            verbose=1 if sys.stdout.isatty() else 2,  # a bar on a terminal, lines in a file
+            callbacks=[data.callback(), *averages, *callbacks, self.checkpoint, *limits],
         )
         return self.checkpoint.best_flow(flow)
 
@@ -185,40 +189,9 @@ class Run:
                 "interrupted": self.interrupt.interrupted,
                 "best_epoch": best,
                 "parameters": trainable_parameters(flow),
+                "multiply_adds": multiply_adds(flow.encoder),
+                "steps_per_epoch": self.steps_per_epoch,
                 **metrics,
                 "epochs": self.checkpoint.history,
             },
         )
-
-
-def machine():
-    """Versions and the class of machine, for `metrics.json`."""
-    packages = ("keras-flows", "keras", "numpy", keras.backend.backend())
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed as a package"
-    # Every backend's tensors have a device: ".../device:CPU:0", "TFRT_CPU_0", "cuda:0".
-    device = str(keras.ops.zeros(()).device).rsplit("device:")[-1].lower()
-    return {
-        "backend": keras.backend.backend(),
-        "device": device,
-        "python": platform.python_version(),
-        "processor": platform.machine(),
-        "cores": _cores(),
-        "versions": versions,
-    }
-
-
-def peak_memory_gib():
-    """The most memory that this process has had, on systems that tell it."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2 ** (30 if sys.platform == "darwin" else 20)
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

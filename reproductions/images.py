@@ -12,6 +12,7 @@ from keras_flows.data import Shuffled
 from keras_flows.grids import grid, reconstruction_rows, temperature_sweep, write_png
 from keras_flows.layers import Dequantize
 from reproductions import common, plots
+from reproductions.machine import peak_memory_gib
 
 
 @dataclasses.dataclass
@@ -110,7 +111,7 @@ def dry_run(flow, args, data, options):
         seconds.append(round(time.perf_counter() - start, 1))
     print(
         f"Steps of {args.batch_size} pictures done in {seconds} s: {history}; "
-        f"peak memory {common.peak_memory_gib():.2f} GiB."
+        f"peak memory {peak_memory_gib():.2f} GiB."
     )
 
 

@@ -13,6 +13,7 @@ from keras_flows.callbacks import (
     Checkpoint,
     RollbackOnCollapse,
     SampleGrid,
+    StopAfter,
     StopOnInterrupt,
 )
 from keras_flows.data import Shuffled
@@ -181,6 +182,21 @@ def test_ctrl_c_stops_after_the_step_and_is_put_back():
     assert stop.interrupted and len(steps) in (3, 4)
     assert signal.getsignal(signal.SIGINT) is before
     assert np.isfinite(flow.sample(2)).all()
+
+
+@pytest.mark.parametrize(("minutes", "epochs"), [(0.1, 1), (0.5, 3)])
+def test_no_epoch_is_begun_that_would_end_too_late(minutes, epochs, monkeypatch):
+    """Of epochs of 10 seconds."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    tick = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: now.append(now.pop() + 10))
+    history = small_flow().fit(data(), epochs=5, verbose=0, callbacks=[tick, StopAfter(minutes)])
+    assert len(history.epoch) == epochs
+
+
+def test_no_time_at_all_is_refused():
+    with pytest.raises(ValueError, match="Received"):
+        StopAfter(0)
 
 
 def averaged_flow():

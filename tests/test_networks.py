@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
+from keras_flows.cost import multiply_adds
 from keras_flows.networks import ConvNet, EdgePad, ResidualNet, WeightNormConv2D
 from tests.numeric import array, perturb
 
@@ -27,6 +28,13 @@ def flow_with(name):
     x = keras.Input((4, 2, 4))
     coupling = layers.Coupling(NETWORKS[name](4), "affine", split="halves", scale="tanh")
     return Flow(keras.Model(x, coupling(x)))
+
+
+def test_the_cost_of_a_coupling_counts_the_1x1_convolution():
+    x = keras.Input((4, 2, 4))
+    coupling = layers.Coupling(ConvNet(2, 6), split="halves")
+    each = 9 * 2 * 6 + 6 * 6 + 9 * 6 * 2
+    assert multiply_adds(keras.Model(x, coupling(x))) == 4 * 2 * each
 
 
 @every_network

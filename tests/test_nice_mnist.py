@@ -62,6 +62,7 @@ def test_the_run_leaves_pictures_metrics_and_a_model(whole):
     metrics = json.loads((whole / "metrics.json").read_text())
     assert len(metrics["epochs"]) == 3 and metrics["best_epoch"] in (1, 2, 3)
     assert metrics["reconstruction_error"] < 1e-4
+    assert metrics["steps_per_epoch"] == 6 and metrics["machine"]["device_kind"]
     best = metrics["epochs"][metrics["best_epoch"] - 1]
     assert metrics["validation"]["nll_without_noise"] == pytest.approx(best["val_loss"], rel=1e-5)
 
@@ -98,6 +99,15 @@ def test_a_run_begun_anew_is_not_mixed_up_with_the_last_one(tmp_path):
     killed = KILL_IN_SAVE.replace("== 3", "== 1") + f"\nnice_mnist.main({options!r})"
     subprocess.run([sys.executable, "-c", killed], cwd=ROOT, capture_output=True)
     assert not (tmp_path / "checkpoint" / "state.json").exists()
+
+
+@pytest.mark.slow
+def test_a_run_out_of_time_is_written_and_goes_on(whole, tmp_path):
+    options = [*SMALL, "--out", str(tmp_path)]
+    nice_mnist.main([*options, "--minutes", "0.0001"])
+    np.testing.assert_allclose(history(tmp_path), history(whole)[:1], rtol=1e-5)
+    nice_mnist.main([*options, "--resume"])
+    np.testing.assert_allclose(history(tmp_path), history(whole), rtol=1e-5)
 
 
 def test_resume_refuses_another_configuration(whole):
