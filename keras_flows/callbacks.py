@@ -76,9 +76,14 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = bool(resumed)
 
     def on_train_begin(self, logs=None):
-        if self._ema_weights_in_model:
-            return
-        # So that going back to the start finds averages; copies, since JAX donates its buffers.
+        if not self._ema_weights_in_model:  # so that going back to the start finds averages
+            self._finalize_ema_values()
+
+    def on_train_end(self, logs=None):
+        self._finalize_ema_values()
+
+    def _finalize_ema_values(self):
+        """Averages become the weights; as copies, where Keras shares buffers that JAX donates."""
         optimizer = self.model.optimizer
         averages = optimizer._model_variables_moving_average
         for variable, average in zip(optimizer._trainable_variables, averages):

@@ -1,5 +1,6 @@
 """`Flow`: an encoder and a prior as one Keras model with a density."""
 
+import contextlib
 import math
 
 import keras
@@ -9,6 +10,7 @@ from keras import ops
 from keras_flows import lean
 from keras_flows.cost import cost_table
 from keras_flows.data import are_arrays, first_batch, with_weights
+from keras_flows.devices import batch_mean, check_batches, predict
 from keras_flows.graph import check_bijection, check_inputs, invert
 from keras_flows.inputs import check_input, context_tensors, with_context, with_labels
 from keras_flows.latents import Latents
@@ -132,10 +134,9 @@ class Flow(Latents, keras.Model):
         nll = -(self._log_prior(z, x) + log_det)
         if sample_weight is not None:
             nll = nll * ops.cast(sample_weight, nll.dtype)
-        loss = ops.mean(nll)
         if self.discrete:
-            self._bits_tracker.update_state(loss / (self.dims * math.log(2)), ops.shape(nll)[0])
-        return sum((ops.sum(penalty) for penalty in self.losses), loss)
+            self._bits_tracker.update_state(nll / (self.dims * math.log(2)))
+        return batch_mean(sum((ops.sum(penalty) for penalty in self.losses), nll))
 
     def _log_prior(self, z, inputs):
         if not self.prior.conditional:
@@ -166,23 +167,36 @@ class Flow(Latents, keras.Model):
         if self.needs_adapt:
             batch, x = first_batch(x, batch_size)
             self.adapt(batch)
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built:
-            # TensorFlow traces a step that makes variables twice, and makes them slowly.
-            optimizer.build(self.trainable_variables)
+        self._build_optimizer()
+        if not kwargs.get("validation_split"):
+            check_batches(self, x, batch_size)
         held_out = kwargs.get("validation_data")
         if isinstance(held_out, (list, tuple)) and hasattr(held_out[0], "shape"):
             x_held_out, y_held_out, *weights = (*held_out, None)[: max(2, len(held_out))]
             x_held_out, y_held_out = with_labels(self, x_held_out, y_held_out)
+            check_batches(self, x_held_out, kwargs.get("validation_batch_size") or batch_size)
             kwargs["validation_data"] = (x_held_out, y_held_out, *weights)
         y = with_weights(y, kwargs.get("sample_weight"))
         return super().fit(x, y, batch_size=batch_size, **kwargs)
+
+    def _build_optimizer(self):
+        """TensorFlow traces a step that makes variables twice, and makes them slowly."""
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            strategy = getattr(self, "distribute_strategy", None)
+            with strategy.scope() if strategy else contextlib.nullcontext():
+                optimizer.build(self.trainable_variables)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`; `y` as in `fit`."""
         x, y = with_labels(self, x, y)
         check_input(self, x)
+        check_batches(self, x, kwargs.get("batch_size"))
         return super().evaluate(x, with_weights(y, kwargs.get("sample_weight")), **kwargs)
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """As `keras.Model.predict`: latents and log-determinants."""
+        return predict(self, x, batch_size, **kwargs)
 
     @property
     def needs_adapt(self):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.autodiff import gradient
+from keras_flows.devices import predict
 from keras_flows.flow import Flow
 from keras_flows.graph import operations
 from keras_flows.inputs import check_input, spread, with_context
@@ -136,7 +137,7 @@ class GuidedFlow(Flow):
         model = self.guided_decoder
         factors = _factors(schedule, model.inputs[2].shape[1])
         strength = np.broadcast_to(guidance * factors, (len(z), len(factors))).astype(z.dtype)
-        return model.predict([z, labels, strength], batch_size=batch_size, verbose=0)
+        return predict(model, [z, labels, strength], batch_size, verbose=0)
 
     @property
     def guided_decoder(self):

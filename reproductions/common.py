@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import functools
 import shlex
 import sys
 from pathlib import Path
@@ -68,6 +69,7 @@ def parser(
     add("--data", type=Path, required=data_required, help="where the data is, see above")
     add("--out", type=Path, default=Path(out), help="folder for pictures, metrics and the model")
     add("--mixed-precision", action="store_true", help="networks in bfloat16, flow in float32")
+    add("--devices", type=devices, default="one", help="one, or all of this host for each batch")
     add("--resume", action="store_true", help="go on with the run in --out")
     add("--dry-run", action="store_true", help="build, do a step, write nothing to --out")
     p.set_defaults(**defaults)
@@ -87,6 +89,14 @@ def positive(text):
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
     return value
+
+
+def devices(text):
+    if text not in ("one", "all"):
+        raise argparse.ArgumentTypeError(f"must be one or all, got {text}")
+    if text == "all" and keras.backend.backend() == "torch":
+        raise argparse.ArgumentTypeError("all needs KERAS_BACKEND jax or tensorflow, got torch")
+    return text
 
 
 def optimizer(args, rows):
@@ -110,10 +120,22 @@ def optimizer(args, rows):
 
 
 def start(args):
-    """Sets the seed and the precision that the options ask for."""
+    """Sets the seed, the devices and the precision that the options ask for."""
+    use(args.devices)
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
+
+
+@functools.cache
+def use(devices):
+    """For all that is built from here on."""
+    if devices == "all" and keras.backend.backend() == "jax":
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+    elif devices == "all":
+        import tensorflow as tf
+
+        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
 
 
 class Run:

@@ -9,6 +9,7 @@ import numpy as np
 from keras_flows import datasets, invert
 from keras_flows.callbacks import RollbackOnCollapse, SampleGrid
 from keras_flows.data import Shuffled
+from keras_flows.devices import predict
 from keras_flows.grids import grid, reconstruction_rows, temperature_sweep, write_png
 from keras_flows.layers import Dequantize
 from reproductions import common, plots
@@ -158,8 +159,8 @@ def inversion_error(flow, x, context, batch_size):
     rest = keras.Model(inputs if context else inputs[0], encoder.outputs[0])
     options = {"batch_size": batch_size, "verbose": 0}
     start = (x.astype("float32") + 0.5) / flow.levels
-    z = rest.predict([start, *context] if context else start, **options)
-    back = invert(rest).predict([z, *context] if context else z, **options)
+    z = predict(rest, [start, *context] if context else start, **options)
+    back = predict(invert(rest), [z, *context] if context else z, **options)
     return float(np.abs(back - start).max() * flow.levels)
 
 

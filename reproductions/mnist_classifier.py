@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_flows.devices import predict
+
 
 def trained(data, seed, epochs=2):
     """A function from pictures, uint8 or floats in [0, 1], to classes; says how good it is."""
@@ -22,7 +24,7 @@ def trained(data, seed, epochs=2):
     model.fit(unit(data.train), data.labels[0], batch_size=64, epochs=epochs, verbose=0)
     accuracy = model.evaluate(unit(data.test), data.labels[2], verbose=0)[1]
     print(f"The classifier that judges samples is right on {accuracy:.2%} of the test pictures.")
-    return lambda x: model.predict(unit(x), verbose=0).argmax(axis=-1)
+    return lambda x: predict(model, unit(x), verbose=0).argmax(axis=-1)
 
 
 def unit(x):

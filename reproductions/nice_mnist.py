@@ -33,9 +33,7 @@ class BlogLoss(keras.callbacks.Callback):
 
 
 def options(argv=None):
-    p = common.parser(
-        __doc__, epochs=30, batch_size=128, learning_rate=1e-3, out=f"samples/{NAME}"
-    )
+    p = common.parser(__doc__, epochs=30, batch_size=128, learning_rate=1e-3, out=f"samples/{NAME}")
     add = p.add_argument
     add("--variant", choices=("blog", "paper"), default="blog", help="configuration, see NICE")
     add("--couplings", type=common.positive, default=4, help="coupling layers")

@@ -47,6 +47,7 @@ def load(args):
 
 def main(argv=None):
     args = options(argv)
+    images.common.use(args.devices)  # also for the classifier
     data = load(args)
     classes = 10 if args.classes else None
     judge = mnist_classifier.trained(data, args.seed) if classes and not args.dry_run else None

@@ -254,3 +254,15 @@ def test_averages_are_in_the_model_between_epochs_and_follow_the_weights():
     moved = np.abs(trained - start).max()
     assert 0 < np.abs(averaged - trained).max() < moved
     assert np.dot(averaged - start, trained - start) > 0
+
+
+def test_averages_outlive_samples_after_the_last_epoch(tmp_path):
+    flow = averaged_flow()
+    grid = SampleGrid(tmp_path / "grid.png", rows=1, columns=2, image_shape=(2, 2, 1))
+    callbacks = [AveragedWeights(), grid, RollbackOnCollapse()]
+    flow.fit(data(), epochs=2, verbose=0, callbacks=callbacks)
+    flow.sample(2)
+    flow.save(tmp_path / "flow.keras")
+    averages = flow.optimizer._model_variables_moving_average
+    for variable, average in zip(flow.trainable_variables, averages):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (variable, average)))

@@ -43,7 +43,11 @@ class BatchNormFlow(DataInit):
 
         def weight(name, initializer="zeros", trainable=False):
             return self.add_weight(
-                name=name, shape=(self.size,), initializer=initializer, trainable=trainable
+                name=name,
+                shape=(self.size,),
+                initializer=initializer,
+                trainable=trainable,
+                aggregation="none" if trainable else "mean",  # of what several devices assign
             )
 
         self.mean, self.variance = weight("mean"), weight("variance", "ones")

@@ -233,6 +233,7 @@ class Coupling(BaseCoupling):
                 "Coupling needs two positions or more on the last axis. "
                 f"Received: input_shape={shape}."
             )
+        self._parts.build(shape)
         return self._ordered(self._parts.compute_output_shape(shape))
 
     def _cut(self, x):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.devices import batch_mean, predict
 from keras_flows.flow import Flow
 from keras_flows.layers import CondActnorm, MaskedAutoregressive
 from keras_flows.layers.flow_layer import FlowLayer, register
@@ -109,13 +110,12 @@ class VAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         weight = 1.0 if sample_weight is None else ops.cast(sample_weight, self.variable_dtype)
-        means = [ops.mean(weight * term) for term in y_pred]
-        for tracker, mean in zip(self.trackers, means):
-            tracker.update_state(mean, ops.shape(y_pred[0])[0])
-        log_likelihood, kl = means
+        log_likelihood, kl = (weight * term for term in y_pred)
+        for tracker, term in zip(self.trackers, (log_likelihood, kl)):
+            tracker.update_state(term)
         if training and self.free_nats:
-            kl = ops.maximum(kl, self.free_nats)
-        return kl - log_likelihood
+            kl = ops.maximum(ops.mean(kl), self.free_nats)
+        return batch_mean(kl - log_likelihood)
 
     def terms(self, pixels, samples, batch_size=1000):
         """What a call gives of `samples` draws of z for each picture: arrays `(samples, n)`.
@@ -149,7 +149,7 @@ class VAE(keras.Model):
 
     def decode(self, z, batch_size=None):
         """Each pixel's probability of being white."""
-        logits = self.decoder.predict(_numpy(z), batch_size=batch_size, verbose=0)
+        logits = predict(self.decoder, _numpy(z), batch_size, verbose=0)
         return 1 / (1 + np.exp(-logits.astype("float32")))
 
     def get_config(self):
