@@ -32,12 +32,24 @@ def blog(image_shape, levels, depth, hidden):
 
 
 def networks(model):
-    """For each scale the networks of its couplings and, last, that of its conditional prior."""
+    """For each scale the networks of its couplings and, last, that of its conditional prior.
+
+    Couplings' are made anew, with weights of their own: stacked steps have only rows of some.
+    """
     layers = model.encoder.layers
     scales = [layer for layer in layers if isinstance(layer, Chain)]
-    parts = [[step.net for step in scale.steps if hasattr(step, "net")] for scale in scales]
     priors = [layer.net for layer in layers if isinstance(layer, CondActnorm)]
+    parts = [
+        [_anew(step, scale) for step in scale.steps if hasattr(step, "net")] for scale in scales
+    ]
     return [[*nets, *priors[i : i + 1]] for i, nets in enumerate(parts)]
+
+
+def _anew(coupling, scale):
+    net = type(coupling.net).from_config(coupling.net.get_config())
+    *sides, channels = scale.input.shape
+    net.build((*sides, channels // 2))
+    return net
 
 
 class Floor(keras.Model):
