@@ -21,6 +21,7 @@ from benchmarks import (
     nice_keras,
     report,
     sampling,
+    sampling_worker,
     tarflow_keras,
     training,
     worker,
@@ -132,6 +133,20 @@ class Built:
         self.loss = lambda x: float(loss(params, key, x))
         self.sample = lambda n: sample(params, key, n)
         self.log_prob = lambda x: log_prob(params, key, x)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("nice", "flow"), ("nice", "raw-jax"), ("glow", "raw-torch")],
+)
+def test_samples_of_couplings_are_measured_in_batches(model, name):
+    name = f"keras_flows-{keras.backend.backend()}" if name == "flow" else name
+    for package in set(BENCHMARKS[model].contenders[name].needs) - {"optax"}:
+        pytest.importorskip(package)
+    sizes = NICE if model == "nice" else TINY
+    figures = sampling_worker.measure(model, name, sizes, rows=4, batch=2, calls=1)
+    assert min(figures["sample_s"], figures["density_s"]) > 0
+    assert np.isfinite(figures["mean_density"])
 
 
 @pytest.mark.filterwarnings("ignore:torch.lu")
@@ -246,9 +261,10 @@ def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
         (first_step, "nice", "invalid choice"),
         (first_step, "glow --backends numpy", "unknown backends ['numpy']"),
         (first_step, "glow --depths 4,0", "must be 1 or more"),
-        (sampling, "glow", "invalid choice"),
+        (sampling, "glow --contenders flowjax", "unknown contenders ['flowjax']"),
         (sampling, "maf --contenders floor-jax", "unknown contenders ['floor-jax']"),
         (sampling, "maf --rows 0", "must be 1 or more"),
+        (sampling, "nice --batch 0", "must be 1 or more"),
         (sampling, "tarflow", "invalid choice"),
         (decoding, "--contenders jax-3x3", "unknown contenders ['jax-3x3']"),
         (decoding, "--batch 0", "must be 1 or more"),
@@ -268,6 +284,18 @@ def test_the_batch_is_the_benchmarks_own_unless_given():
     assert training.parse(["nice", "--quick"]).batch == 16
 
 
+def test_samples_come_in_the_models_own_batches_unless_told():
+    own = {model: sampling.parse([model]) for model in ("maf", "nice", "glow")}
+    assert {m: (a.rows, a.batch) for m, a in own.items()} == {
+        "maf": (1000, 1000),
+        "nice": (10_000, 1000),
+        "glow": (1000, 100),
+    }
+    assert sampling.parse(["glow", "--batch", "30"]).batch == 30
+    assert sampling.parse(["nice", "--rows", "50"]).batch == 50
+    assert sampling_worker.batches(70, 30) == [30, 30, 10]
+
+
 def test_a_step_is_not_done_after_a_later_one():
     assert keras_steps.in_order((1.0, 4.0, 3.0, 5.0)) == [1, 3, 3, 5]
 
@@ -282,7 +310,7 @@ def test_samples_and_densities_are_measured_in_a_process_of_their_own(monkeypatc
     (figures,) = result["summary"].values()
     ratio = figures["sample_s"] / figures["density_s"]
     assert figures["sample_over_density"] == pytest.approx(ratio) and ratio > 0
-    assert f"|{ratio:.1f}|" in (tmp_path / "sampling_maf.md").read_text()
+    assert f"|{ratio:.2f}|" in (tmp_path / "sampling_maf.md").read_text()
 
 
 def test_both_ways_to_decode_are_measured_and_agree(monkeypatch, tmp_path):
