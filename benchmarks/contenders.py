@@ -14,18 +14,25 @@ class Contender:
 
     `build` is "module:function" in this package. With a Keras `backend` the
     function returns a `keras.Model` for `fit`; without one it returns a torch
-    module and its loss. `adam` holds options for `torch.optim.Adam`. `floor` is the
-    contender whose time is the least possible here; a peer is another
-    library. Only the `default` ones run unless they are named.
+    module and its loss or, if its `framework` is "jax", a `jax_steps.Density`.
+    `adam` holds options for the framework's Adam. `floor` is the contender
+    whose time is the least possible here; a peer is another library. Only the
+    `default` ones run unless they are named.
     """
 
     build: str
     needs: tuple
     backend: str | None = None
+    framework: str = "torch"
     floor: str | None = None
     peer: bool = False
     adam: dict = field(default_factory=dict)
     default: bool = True
+
+    @property
+    def runs_in(self):
+        """What runs it: "keras", "torch" or "jax"."""
+        return "keras" if self.backend else self.framework
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,8 @@ def of_keras(module):
     for backend in BACKENDS:
         floor, needs = f"floor-{backend}", ("keras", backend)
         entries[floor] = Contender(f"{module}:floor", needs, backend)
-        entries[f"keras_flows-{backend}"] = Contender(f"{module}:flow", needs, backend, floor)
+        flow = Contender(f"{module}:flow", needs, backend, floor=floor)
+        entries[f"keras_flows-{backend}"] = flow
     return entries
 
 
@@ -65,6 +73,21 @@ def of_peer(name, module):
     }
 
 
+def of_jax_peer(name, module):
+    """Another library in JAX."""
+    needs = ("jax", "optax", name)
+    return {name: Contender(f"{module}:build", needs, framework="jax", peer=True)}
+
+
+def by_hand(model):
+    """What a user would write without any library of flows, beside Keras' floor."""
+    build, fused = f"{model}_raw_{{}}:build".format, {"fused": True}
+    return {
+        "raw-jax": Contender(build("jax"), ("jax", "optax"), framework="jax", floor="floor-jax"),
+        "raw-torch": Contender(build("torch"), ("torch",), floor="floor-torch", adam=fused),
+    }
+
+
 BENCHMARKS = {
     "nice": Benchmark(
         title="NICE: 784 dimensions, 4 additive couplings of 5 x Dense(1000) + Dense(392), ReLU",
@@ -72,8 +95,13 @@ BENCHMARKS = {
         sample_shape=(784,),
         contenders={
             **of_keras("nice_keras"),
+            **by_hand("nice"),
             **of_peer("normflows", "nice_normflows"),
             **of_peer("nflows", "nice_nflows"),
+            **of_peer("FrEIA", "nice_freia"),
+            **of_peer("zuko", "nice_zuko"),
+            **of_jax_peer("flowjax", "nice_flowjax"),
+            **of_jax_peer("distrax", "nice_distrax"),
         },
         data=("synthetic", "mnist"),
     ),
@@ -84,6 +112,7 @@ BENCHMARKS = {
         sample_shape=(32, 32, 3),
         contenders={
             **of_keras("glow_keras"),
+            **by_hand("glow"),
             **of_peer("normflows", "glow_normflows"),
             **of_peer("nflows", "glow_nflows"),
             **of_peer("FrEIA", "glow_freia"),

@@ -17,7 +17,7 @@ from nflows.utils import create_mid_split_binary_mask
 from torch import nn
 
 from benchmarks.nice_nflows import Net
-from benchmarks.torch_steps import at_zero, conv_net, dequantized
+from benchmarks.torch_steps import at_zero, conv_net, of_pixels
 
 
 class Prior(AffineCouplingTransform):
@@ -56,10 +56,4 @@ def build(image_shape, levels, depth, hidden):
             steps.append(Prior(first_half, prior_net))
         flow.add_transform(CompositeTransform(steps), (channels, height, width))
         channels //= 2
-    model = Flow(flow, StandardNormal([math.prod(image_shape)]))
-    return model, lambda pixels: _loss(model, pixels)
-
-
-def _loss(model, pixels):
-    x, log_det = dequantized(pixels)
-    return -model.log_prob(x).mean() - log_det
+    return of_pixels(Flow(flow, StandardNormal([math.prod(image_shape)])))

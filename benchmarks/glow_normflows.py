@@ -2,7 +2,17 @@
 
 import normflows as nf
 
-from benchmarks.torch_steps import dequantized
+from benchmarks.torch_steps import of_pixels
+
+
+class Flow(nf.MultiscaleFlow):
+    """With samples alone, and densities that need no classes."""
+
+    def log_prob(self, x, y=None):
+        return super().log_prob(x, y)
+
+    def sample(self, n):
+        return super().sample(n)[0]
 
 
 def build(image_shape, levels, depth, hidden):
@@ -23,13 +33,7 @@ def build(image_shape, levels, depth, hidden):
         merges += [] if top else [nf.flows.Merge()]
         shape = (channels_here if top else channels_here // 2, height // side, width // side)
         bases.append(nf.distributions.DiagGaussian(shape, trainable=False))
-    model = nf.MultiscaleFlow(bases, flows, merges, class_cond=False)
-
-    def loss_of(pixels):
-        x, log_det = dequantized(pixels)
-        return model.forward_kld(x) - log_det
-
-    return model, loss_of
+    return of_pixels(Flow(bases, flows, merges, class_cond=False))
 
 
 def _prior(channels):

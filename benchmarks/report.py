@@ -10,7 +10,7 @@ from statistics import median
 
 PACKAGES = (
     "keras-flows", "keras", "tensorflow", "jax", "jaxlib", "torch", "normflows", "nflows", "FrEIA",
-    "zuko", "numpy",
+    "zuko", "flowjax", "distrax", "optax", "numpy",
 )  # fmt: skip
 
 HEADER = (
@@ -70,11 +70,21 @@ def markdown(benchmark, report):
     notes = (
         "Medians over the rounds; ratios are medians of the ratios within a round. "
         f"A floor is the {benchmark.nets} alone on the same backend, trained by the same "
-        f"`fit`; its loss is another one. {CPU_TIME} Best "
+        f"`fit`; its loss is another one. {by_hand(report['summary'])}{CPU_TIME} Best "
         f"peer: {report['best_peer'] or 'none ran'}."
     )
     title = f"Training speed, {benchmark.title}"
     return page(title, how, report, HEADER, _rows(report), notes)
+
+
+def by_hand(summary):
+    """What is to be said of hand-written contenders, if there are any."""
+    if not any(name.startswith("raw-") for name in summary):
+        return ""
+    return (
+        "What begins with raw- is the same model written by hand, without Keras and in a loop of "
+        "its own; it is no peer. "
+    )
 
 
 def page(title, how, report, header, rows, notes):

@@ -1,9 +1,10 @@
 """Seconds to draw samples, and to find their densities: `python -m benchmarks.sampling maf`.
 
 An autoregressive density takes one pass of the network; its samples are
-found one dimension after the other. Untrained flows of `benchmarks.training`,
-in processes of their own that take turns; one call of each kind comes first
-and is not counted. GPUs are hidden.
+found one dimension after the other. A flow of couplings takes one pass both
+ways. Untrained flows of `benchmarks.training`, in processes of their own
+that take turns, in the same batches; one call of each kind comes first and is
+not counted. GPUs are hidden.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from benchmarks.processes import RESULTS, measured, publish
 from benchmarks.rounds import chosen, interleaved, status
 
 VECTORS = [name for name, benchmark in BENCHMARKS.items() if "steps" in benchmark.sizes]
+ROWS = {"nice": 10_000, "glow": 1000, **dict.fromkeys(VECTORS, 1000)}
+BATCH = {"nice": 1000, "glow": 100}
 HEADER = (
     "contender", "sample, s (min..max)", "density, s (min..max)", "sample / density",
     "CPU s of both", "best peer's sample / this one's", "first sample, s", "mean density, nats",
@@ -28,11 +31,15 @@ def parse(argv):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.sampling", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("model", choices=VECTORS)
+    parser.add_argument("model", choices=ROWS)
     parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=3, help="calls measured in each round")
-    parser.add_argument("--rows", type=int, default=1000, help="samples in a call")
+    rows, batches = (", ".join(f"{k} {n}" for k, n in sizes.items()) for sizes in (ROWS, BATCH))
+    parser.add_argument("--rows", type=int, help=f"samples in a call [{rows}]")
+    parser.add_argument(
+        "--batch", type=int, help=f"samples in a batch, at most [{batches}, others all]"
+    )
     parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
     parser.add_argument(
         "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
@@ -40,19 +47,22 @@ def parse(argv):
     args = parser.parse_args(argv)
     if args.quick:
         vars(args).update(QUICK)
+    args.rows = ROWS[args.model] if args.rows is None else args.rows
+    most = BATCH.get(args.model, args.rows) if args.batch is None else args.batch
+    args.batch = min(most, args.rows)
     contenders = BENCHMARKS[args.model].contenders
     known = {name: c for name, c in contenders.items() if not name.startswith("floor")}
     usual = [name for name, contender in known.items() if contender.default]
     args.contenders = chosen(parser, args.contenders, known, usual)
-    if min(args.rounds, args.calls, args.rows) < 1:
-        parser.error("--rounds, --calls and --rows must be 1 or more")
+    if min(args.rounds, args.calls, args.rows, args.batch) < 1:
+        parser.error("--rounds, --calls, --rows and --batch must be 1 or more")
     return args
 
 
 def run(args, name):
     """One contender's figures, from a process of its own."""
     benchmark = BENCHMARKS[args.model]
-    task = {key: getattr(args, key) for key in ("model", "rows", "calls")}
+    task = {key: getattr(args, key) for key in ("model", "rows", "batch", "calls")}
     task |= {"contender": name, "sizes": benchmark.sizes}
     return measured("sampling_worker", task, benchmark.contenders[name].backend)
 
@@ -92,7 +102,7 @@ def _rows(result):
                 f"{s[key]:.3f} ({s[key + '_min']:.3f}..{s[key + '_max']:.3f})"
                 for key in ("sample_s", "density_s")
             ),
-            f"{s['sample_over_density']:.1f}",
+            f"{s['sample_over_density']:.2f}",
             f"{s['sample_cpu_s']:.3f}, {s['density_cpu_s']:.3f}",
             "" if s["speed_over_best_peer"] is None else f"{s['speed_over_best_peer']:.2f}",
             f"{s['first_sample_s']:.1f}",
@@ -115,14 +125,17 @@ def main(argv=None):
         lambda f: f"{f['sample_s']:.3f} s a sample, {f['density_s']:.3f} s a density",
     )
     best_peer, summary = summarise(benchmark.contenders, runs)
-    options = {key: getattr(args, key) for key in ("rounds", "calls", "rows")}
+    options = {key: getattr(args, key) for key in ("rounds", "calls", "rows", "batch")}
     result |= {"options": options, "best_peer": best_peer, "summary": summary}
     result |= {"left_out": left_out, "runs": runs}
-    how = f"{args.rows} rows a call, medians of {args.calls} calls a round, rounds: {args.rounds}"
+    how = (
+        f"{args.rows} rows a call in batches of {args.batch}, medians of {args.calls} calls a "
+        f"round, rounds: {args.rounds}"
+    )
     notes = (
         "Medians over the rounds; ratios are medians of the ratios within a round. The first "
         "sample traces and compiles where a backend does. Densities are those of the samples. "
-        f"{report.CPU_TIME} Best peer: {best_peer or 'none ran'}."
+        f"{report.by_hand(summary)}{report.CPU_TIME} Best peer: {best_peer or 'none ran'}."
     )
     page = report.page(f"Sampling, {benchmark.title}", how, result, HEADER, _rows(result), notes)
     out = args.out or (None if args.quick else RESULTS)

@@ -3,6 +3,7 @@
 Run by `benchmarks.sampling`: `python -m benchmarks.sampling_worker '{"model": "maf", ...}'`.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -14,26 +15,58 @@ from benchmarks.contenders import BENCHMARKS
 from benchmarks.worker import load
 
 
-def of_keras(build, sizes):
+def of_keras(build, sizes, batch):
     """The calls of a flow's user: arrays in and out."""
     import keras
 
     keras.utils.set_random_seed(0)
     flow = build(**sizes)
     return (
-        lambda n: flow.sample(n, batch_size=n),
-        lambda x: flow.log_prob(x, batch_size=len(x)),
+        lambda n: flow.sample(n, batch_size=batch),
+        lambda x: flow.log_prob(x, batch_size=batch),
     )
 
 
-def of_torch(build, sizes):
+def of_torch(build, sizes, batch):
     """The same of a torch module, without gradients, tensors in and out."""
     import torch
 
     torch.manual_seed(0)
     model, _ = build(**sizes)
     model.eval()
-    return torch.no_grad()(model.sample), torch.no_grad()(model.log_prob)
+
+    @torch.no_grad()
+    def sample(n):
+        return torch.cat([model.sample(size) for size in batches(n, batch)])
+
+    @torch.no_grad()
+    def log_prob(x):
+        return torch.cat([model.log_prob(part) for part in x.split(batch)])
+
+    return sample, log_prob
+
+
+def of_jax(build, sizes, batch):
+    """The same of jitted functions, arrays in and out."""
+    import jax
+
+    model, keys = build(**sizes), map(jax.random.key, itertools.count())
+    params = jax.tree.map(jax.numpy.array, model.params)
+    draw, density = jax.jit(model.sample, static_argnums=2), jax.jit(model.log_prob)
+
+    def sample(n):
+        return np.concatenate([draw(params, next(keys), size) for size in batches(n, batch)])
+
+    def log_prob(x):
+        parts = [x[i : i + batch] for i in range(0, len(x), batch)]
+        return np.concatenate([density(params, next(keys), part) for part in parts])
+
+    return sample, log_prob
+
+
+def batches(n, batch):
+    """Sizes of the batches that make n samples."""
+    return [min(batch, n - i) for i in range(0, n, batch)]
 
 
 def timed(function, argument):
@@ -43,11 +76,11 @@ def timed(function, argument):
     return result, time.perf_counter() - start, time.process_time() - cpu
 
 
-def measure(model, contender, sizes, rows, calls):
+def measure(model, contender, sizes, rows, batch, calls):
     """Median seconds of both, after a call of each, and the samples' mean log density."""
     entry = BENCHMARKS[model].contenders[contender]
-    make = of_keras if entry.backend else of_torch
-    sample, log_prob = make(load(entry.build), sizes)
+    make = {"keras": of_keras, "torch": of_torch, "jax": of_jax}[entry.runs_in]
+    sample, log_prob = make(load(entry.build), sizes, batch)
     x, first_sample, _ = timed(sample, rows)
     density, first_density, _ = timed(log_prob, x)
     samples = [timed(sample, rows)[1:] for _ in range(calls)]

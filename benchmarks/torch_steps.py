@@ -41,6 +41,27 @@ def dequantized(x):
     return (x + torch.rand(x.shape)) / 128 - 1, -math.log(128) * x[0].numel()
 
 
+class Pixels(nn.Module):
+    """A density of 8-bit pixels, made of one of pictures in [-1, 1]."""
+
+    def __init__(self, flow):
+        super().__init__()
+        self.flow = flow
+
+    def log_prob(self, pixels):
+        x, log_det = dequantized(pixels)
+        return self.flow.log_prob(x) + log_det
+
+    def sample(self, n):
+        return ((self.flow.sample(n) + 1) * 128).clamp(0, 255).to(torch.uint8)
+
+
+def of_pixels(flow):
+    """The density of pixels and its loss."""
+    model = Pixels(flow)
+    return model, lambda pixels: -model.log_prob(pixels).mean()
+
+
 def noisy(x):
     """The blog's noise in training, U(-0.01, 0), which the Keras model adds as a layer."""
     return x - 0.01 * torch.rand_like(x)
@@ -49,8 +70,9 @@ def noisy(x):
 def start_as_keras(model):
     """Glorot uniform weights unless they are 0, and zero biases: losses can then be compared."""
     for layer in model.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d)) and layer.weight.any():
-            nn.init.xavier_uniform_(layer.weight)
+        weight = getattr(layer, "weight", None)  # a library's layers may be of its own classes
+        if isinstance(weight, nn.Parameter) and weight.ndim > 1 and weight.any():
+            nn.init.xavier_uniform_(weight)
             nn.init.zeros_(layer.bias)
 
 

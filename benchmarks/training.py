@@ -4,7 +4,7 @@ Each contender runs in a process of its own, one at a time, with all CPU
 threads; contenders take turns over several rounds, so that a ratio within a
 round compares figures taken minutes apart at most. GPUs are hidden. Timed are
 whole steps, data to updated weights: Keras models through `fit`, others in a
-plain PyTorch loop (options in `torch_steps.py`).
+plain loop of their users (options in `torch_steps.py` and `jax_steps.py`).
 """
 
 import argparse

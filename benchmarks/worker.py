@@ -37,10 +37,8 @@ def measure(model, contender, data, batch, steps, warmup):
     benchmark = BENCHMARKS[model]
     entry = benchmark.contenders[contender]
     x = images(benchmark, data, (warmup + steps) * batch)
-    build = load(entry.build)
-    steps_of = "keras_steps" if entry.backend else "torch_steps"
-    how = importlib.import_module(f"benchmarks.{steps_of}")
-    run = how.measure(build, x, batch, benchmark.sizes, entry.adam)
+    how = importlib.import_module(f"benchmarks.{entry.runs_in}_steps")
+    run = how.measure(load(entry.build), x, batch, benchmark.sizes, entry.adam)
     times, cpu, losses = run["times"], run["cpu"], run["losses"]
     return {
         "samples_per_s": batch * steps / (times[-1] - times[warmup]),

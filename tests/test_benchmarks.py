@@ -18,8 +18,10 @@ from benchmarks import (
     likelihood,
     likelihood_worker,
     maf_keras,
+    nice_keras,
     report,
     sampling,
+    sampling_worker,
     tarflow_keras,
     training,
     worker,
@@ -29,6 +31,8 @@ from keras_flows.layers import CondActnorm, Coupling
 
 BENCHES = Path(training.__file__).parent
 SMALL = {"image_shape": (8, 8, 3), "levels": 2, "depth": 2, "hidden": 4}
+TINY = {"image_shape": (4, 4, 2), "levels": 2, "depth": 1, "hidden": 4}
+NICE = {"dims": 64, "couplings": 2, "hidden": (16, 16)}
 VECTORS = {
     "maf": {"dims": 5, "steps": 2, "hidden": (8, 8)},
     "nsf": {"dims": 5, "steps": 2, "bins": 4, "tail_bound": 5.0, "hidden": 8, "blocks": 1},
@@ -98,20 +102,135 @@ def trains_all(floor, x):
     assert all((a != b).any() for a, b in zip(after, before))
 
 
+class Built:
+    """A contender without Keras: its number of parameters, and its functions of arrays."""
+
+    def __init__(self, model, name, sizes):
+        entry = BENCHMARKS[model].contenders[name]
+        for package in set(entry.needs) - {"optax"}:  # for training alone
+            pytest.importorskip(package)
+        made = worker.load(entry.build)(**sizes)
+        (self._jax if entry.runs_in == "jax" else self._torch)(*made)
+
+    def _torch(self, model, loss_of):
+        torch = importlib.import_module("torch")
+        torch.manual_seed(0)
+        importlib.import_module("benchmarks.torch_steps").start_as_keras(model)
+        self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+        def given(x):
+            return torch.from_numpy(x if x.ndim < 4 else x.transpose(0, 3, 1, 2).copy())
+
+        self.loss = lambda x: loss_of(given(x)).item()
+        self.sample, self.log_prob = map(torch.no_grad(), (model.sample, model.log_prob))
+
+    def _jax(self, params, loss, log_prob, sample):
+        jax = importlib.import_module("jax")
+        key = jax.random.key(0)
+        loss, log_prob = jax.jit(loss), jax.jit(log_prob)
+        sample = jax.jit(sample, static_argnums=2)
+        self.parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+        self.loss = lambda x: float(loss(params, key, x))
+        self.sample = lambda n: sample(params, key, n)
+        self.log_prob = lambda x: log_prob(params, key, x)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("nice", "flow"), ("nice", "raw-jax"), ("glow", "raw-torch")],
+)
+def test_samples_of_couplings_are_measured_in_batches(model, name):
+    name = f"keras_flows-{keras.backend.backend()}" if name == "flow" else name
+    for package in set(BENCHMARKS[model].contenders[name].needs) - {"optax"}:
+        pytest.importorskip(package)
+    sizes = NICE if model == "nice" else TINY
+    figures = sampling_worker.measure(model, name, sizes, rows=4, batch=2, calls=1)
+    assert min(figures["sample_s"], figures["density_s"]) > 0
+    assert np.isfinite(figures["mean_density"])
+
+
 @pytest.mark.filterwarnings("ignore:torch.lu")
-@pytest.mark.parametrize("peer", ["normflows", "nflows", "FrEIA"])
-def test_a_peer_has_the_parameters_of_the_flow(peer):
-    pytest.importorskip(peer)
-    build = worker.load(BENCHMARKS["glow"].contenders[peer].build)
-    model, loss_of = build(**SMALL)
-    found = sum(p.numel() for p in model.parameters() if p.requires_grad)
+@pytest.mark.parametrize("name", ["raw-jax", "raw-torch", "normflows", "nflows", "FrEIA"])
+def test_a_glow_without_keras_has_the_parameters_of_the_flow(name):
+    built, flow = Built("glow", name, TINY), glow_keras.flow(**TINY)
     # nflows has triangles of n (n - 1) / 2 in place of squares, and a bias.
-    fewer = 2 * sum(n * n for n in (12, 24)) if peer == "nflows" else 0
-    assert found == count(glow_keras.flow(**SMALL)) - fewer
-    torch = importlib.import_module("torch")
-    pixels = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
-    # Worse than the uniform density of 5.5 nats a pixel by little: it starts near a normal's.
-    assert 5 < loss_of(pixels).item() / (8 * 8 * 3) < 8
+    fewer = sum(n * n for n in (8, 16)) if name == "nflows" else 0
+    assert built.parameters == count(flow) - fewer
+    pixels = worker.images(BENCHMARKS["glow"], "synthetic", 16)[:, :4, :4, :2]
+    if name.startswith("raw"):
+        expected = -flow.log_prob(pixels).mean()
+        assert built.loss(pixels) == pytest.approx(expected, rel=0.01)
+    else:
+        # Worse than the uniform density of 5.5 nats a pixel by little: it starts near a normal's.
+        assert 5 < built.loss(pixels) / (4 * 4 * 2) < 8
+    samples = built.sample(3)
+    assert tuple(samples.shape) == ((3, 4, 4, 2) if "jax" in name else (3, 2, 4, 4))
+    assert "uint8" in str(samples.dtype) and tuple(built.log_prob(samples).shape) == (3,)
+
+
+def test_a_glow_of_plain_torch_comes_back_and_knows_its_log_determinant():
+    torch = pytest.importorskip("torch")
+    module = importlib.import_module("benchmarks.glow_raw_torch")
+    torch.manual_seed(0)
+    model = module.RawGlow(**TINY)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape))
+    x = torch.randn(1, 2, 4, 4)
+    parts, log_det = model.encode(x)
+    assert [tuple(z.shape[1:]) for z in parts] == model.shapes
+    assert torch.allclose(model.decode(parts), x, atol=1e-4)
+
+    def flat(x):
+        return torch.cat([z.flatten() for z in model.encode(x)[0]])
+
+    jacobian = torch.autograd.functional.jacobian(flat, x).reshape(32, 32)
+    assert log_det.item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-3)
+
+
+def test_a_glow_of_plain_jax_comes_back_and_knows_its_log_determinant():
+    jax = pytest.importorskip("jax")
+    module = importlib.import_module("benchmarks.glow_raw_jax")
+    params, fixed, shapes = module.start_all(**TINY)
+    generator = np.random.default_rng(0)
+    params = jax.tree.map(lambda w: w + 0.1 * generator.normal(size=w.shape), params)
+    x = generator.normal(size=(1, 4, 4, 2))
+
+    @jax.jit
+    def there_and_back(x):
+        parts, log_det = module.encode(params, fixed, x)
+        slopes = jax.jacobian(lambda x: module.encode(params, fixed, x)[0])(x)
+        return parts, log_det, slopes, module.decode(params, fixed, parts)
+
+    parts, log_det, slopes, back = there_and_back(x)
+    assert [z.shape[1:] for z in parts] == shapes and np.allclose(back, x, atol=1e-4)
+    jacobian = np.concatenate([np.reshape(part, (-1, 32)) for part in slopes])
+    assert float(log_det[0]) == pytest.approx(np.linalg.slogdet(jacobian)[1], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["raw-jax", "raw-torch", "normflows", "nflows", "FrEIA", "zuko", "flowjax", "distrax"],
+)
+def test_a_nice_without_keras_has_the_parameters_of_the_flow(name):
+    built, flow = Built("nice", name, NICE), nice_keras.flow(**NICE)
+    assert built.parameters == count(flow)
+    flow.encoder.layers[-1].kernel.assign(np.zeros((1, 64)))  # as all others start
+    x = worker.images(BENCHMARKS["nice"], "synthetic", 64)[:, :64]
+    # A hundredth of it is the coupling networks' random start.
+    assert built.loss(x) == pytest.approx(-flow.log_prob(x).mean(), rel=0.03)
+    # Volume stays, so that the samples' mean density is the prior's: they invert the density.
+    density = built.log_prob(built.sample(200)).mean()
+    assert float(density) == pytest.approx(-0.5 * 64 * np.log(2 * np.pi * np.e), abs=2)
+
+
+def test_plain_jax_learns():
+    pytest.importorskip("optax")
+    jax_steps = importlib.import_module("benchmarks.jax_steps")
+    build = worker.load(BENCHMARKS["nice"].contenders["raw-jax"].build)
+    figures = jax_steps.measure(build, np.full((12, 64), 0.5, "float32"), 2, NICE, {})
+    assert len(figures["losses"]) == 6 and len(figures["times"]) == len(figures["cpu"]) == 7
+    assert figures["losses"][-1] < figures["losses"][0]
 
 
 @pytest.mark.parametrize("peer", ["nflows", "zuko"])
@@ -142,9 +261,10 @@ def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
         (first_step, "nice", "invalid choice"),
         (first_step, "glow --backends numpy", "unknown backends ['numpy']"),
         (first_step, "glow --depths 4,0", "must be 1 or more"),
-        (sampling, "glow", "invalid choice"),
+        (sampling, "glow --contenders flowjax", "unknown contenders ['flowjax']"),
         (sampling, "maf --contenders floor-jax", "unknown contenders ['floor-jax']"),
         (sampling, "maf --rows 0", "must be 1 or more"),
+        (sampling, "nice --batch 0", "must be 1 or more"),
         (sampling, "tarflow", "invalid choice"),
         (decoding, "--contenders jax-3x3", "unknown contenders ['jax-3x3']"),
         (decoding, "--batch 0", "must be 1 or more"),
@@ -164,6 +284,18 @@ def test_the_batch_is_the_benchmarks_own_unless_given():
     assert training.parse(["nice", "--quick"]).batch == 16
 
 
+def test_samples_come_in_the_models_own_batches_unless_told():
+    own = {model: sampling.parse([model]) for model in ("maf", "nice", "glow")}
+    assert {m: (a.rows, a.batch) for m, a in own.items()} == {
+        "maf": (1000, 1000),
+        "nice": (10_000, 1000),
+        "glow": (1000, 100),
+    }
+    assert sampling.parse(["glow", "--batch", "30"]).batch == 30
+    assert sampling.parse(["nice", "--rows", "50"]).batch == 50
+    assert sampling_worker.batches(70, 30) == [30, 30, 10]
+
+
 def test_a_step_is_not_done_after_a_later_one():
     assert keras_steps.in_order((1.0, 4.0, 3.0, 5.0)) == [1, 3, 3, 5]
 
@@ -178,7 +310,7 @@ def test_samples_and_densities_are_measured_in_a_process_of_their_own(monkeypatc
     (figures,) = result["summary"].values()
     ratio = figures["sample_s"] / figures["density_s"]
     assert figures["sample_over_density"] == pytest.approx(ratio) and ratio > 0
-    assert f"|{ratio:.1f}|" in (tmp_path / "sampling_maf.md").read_text()
+    assert f"|{ratio:.2f}|" in (tmp_path / "sampling_maf.md").read_text()
 
 
 def test_both_ways_to_decode_are_measured_and_agree(monkeypatch, tmp_path):
