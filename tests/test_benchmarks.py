@@ -18,6 +18,7 @@ from benchmarks import (
     likelihood,
     likelihood_worker,
     maf_keras,
+    memory,
     nice_keras,
     report,
     sampling,
@@ -259,6 +260,8 @@ def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
         (training, "glow --contenders nobody", "unknown contenders ['nobody']"),
         (training, "nice --batch 0", "must be 1 or more"),
         (first_step, "nice", "invalid choice"),
+        (memory, "--backends numpy", "unknown backends ['numpy']"),
+        (memory, "--depths 4,0", "must be 1 or more"),
         (first_step, "glow --backends numpy", "unknown backends ['numpy']"),
         (first_step, "glow --depths 4,0", "must be 1 or more"),
         (sampling, "glow --contenders flowjax", "unknown contenders ['flowjax']"),
@@ -381,6 +384,22 @@ def test_the_likelihoods_become_a_table(monkeypatch, tmp_path):
     assert f"|keras_flows-{backend}|-7.250 (+- 0.500)|-7.000 (+- 0.250)|6.500|9.0|2|1,234|" in page
     with pytest.raises(SystemExit):
         likelihood.parse([*argv, "--batch-size", "51"])
+
+
+def test_memory_is_compared_within_a_backend_and_depth(monkeypatch, tmp_path):
+    def measured(module, task, backend):
+        lean = task["backprop"] is not None
+        peak = 100 + (10 if lean else 50 * task["sizes"]["depth"])
+        return {"peak": peak, "held": 70, "weights": 10, "step_s": 3.0 if lean else 2.0}
+
+    monkeypatch.setattr(memory, "measured", measured)
+    assert memory.main(f"--depths 1,2 --backends jax --out {tmp_path}".split()) == 0
+    runs = json.loads((tmp_path / "memory.json").read_text())["runs"]
+    figures = {(r["backprop"], r["depth"]): r for r in runs}
+    assert figures["ordinary", 2]["of_least_depth"] == pytest.approx(120 / 70)
+    assert figures["reversible", 2]["of_least_depth"] == 1.0
+    assert figures["remat", 1]["slowdown"] == 1.5
+    assert "|jax|remat|2|" in (tmp_path / "memory.md").read_text()
 
 
 @pytest.mark.slow

@@ -141,6 +141,17 @@ def test_stack_insists_or_refuses():
     assert chain._stack.length == 2
 
 
+def test_stacked_steps_are_frozen_together():
+    chain, x = glow_chain(), ops.convert_to_tensor(images())
+    chain.trainable = False
+    assert chain.trainable_variables == []
+    chain(x)
+    chain.trainable = True
+    chain.steps[2].trainable = False
+    with pytest.raises(ValueError, match="trained or frozen together.*Received: frozen"):
+        chain(x)
+
+
 def parts(chain, x, mode):
     """Gradients of something of z and its log-det: for x and for each weight."""
     trained = chain.trainable_variables

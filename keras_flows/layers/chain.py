@@ -27,7 +27,7 @@ class Chain(FlowLayer):
     For steps that are repeated, such as Glow's: one node of the graph however
     many they are. Each step is itself a layer with `.inverse()`. Where the steps
     are one pattern over and over, the weights of its repetitions are stacked in
-    one variable each: few for the optimizer, and, from eight on, a loop that is
+    one variable each: few for the optimizer, and a loop over them, where it pays, is
     traced and compiled once. A step's own weights are then rows of those; files
     are the same.
 
@@ -37,7 +37,8 @@ class Chain(FlowLayer):
         stack: whether to stack. None: where steps repeat and all their layers
             are known, from here or from Keras. True insists, with a ValueError
             where it cannot be, and trusts the configs of other layers to tell
-            them apart. False lets single steps be frozen (`step.trainable`).
+            them apart. False lets single steps be frozen: stacked ones train
+            together, and a call raises a ValueError where only some are frozen.
 
     Shapes: those of the steps.
 
@@ -125,6 +126,14 @@ class Chain(FlowLayer):
     def load_own_variables(self, store):
         """The steps load theirs."""
 
+    def _check_frozen(self):
+        if self._stack and len({step.trainable for step in self.steps}) > 1:
+            frozen = [step.name for step in self.steps if not step.trainable]
+            raise ValueError(
+                f"The stacked steps of '{self.name}' are trained or frozen together; for single "
+                f"ones make it with Chain(steps, stack=False). Received: frozen {frozen}."
+            )
+
     def encode(self, x):
         if not is_adapting() and lean.mode() == "reversible" and self._reversible:
             return lean.reversible(self._stack or self._series, x, encode_block, decode_block)
@@ -134,6 +143,7 @@ class Chain(FlowLayer):
         return self._run(decode_block, z, reverse=True)
 
     def _run(self, function, x, reverse=False):
+        self._check_frozen()
         stack = self._stack
         if stack is None or is_adapting():
             return function(self.steps, x)
