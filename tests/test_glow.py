@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_flows import layers
 from keras_flows.inputs import spread
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.flow_layer import Ledger, adapting
 from keras_flows.models import Glow
 from tests.multiscale import VARIANTS, Whole, smooth_pictures, trained
 from tests.numeric import array, encode, jacobian_log_det, perturb
@@ -132,7 +132,7 @@ def test_adapt_starts_every_actnorm_in_order_in_one_pass(monkeypatch):
         return z, log_det
 
     monkeypatch.setattr(layers.Actnorm, "encode", spied)
-    with Ledger():
+    with adapting(), Ledger():  # one step after another, which changes nothing more
         flow.encoder(x, training=True)
     started = [z for norm, z in seen if norm.data_init]
     # Two levels of two steps, each with one of its own and two in its network; the top has none.
