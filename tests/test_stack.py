@@ -107,6 +107,7 @@ class Odd(layers.FlowLayer):
 SHARED = layers.InvConv()
 SINGLE = {
     "other options": lambda: [affine(net(4)), affine(net(4), flip=True)],
+    "names like options": lambda: [affine(activated("relu")), affine(activated("tanh"))],
     "a shared layer": lambda: [SHARED, SHARED],
     "no pattern": lambda: [layers.InvConv(), layers.Actnorm(), layers.InvConv()],
     "moving averages": lambda: [layers.BatchNormFlow(), layers.BatchNormFlow()],
@@ -116,6 +117,10 @@ SINGLE = {
     "no config": lambda: [Odd(2.0), Odd(3.0)],
     "penalties": lambda: [affine(penalised()), affine(penalised())],
 }
+
+
+def activated(name):
+    return keras.Sequential([keras.layers.Dense(4, activation=name, name=name)])
 
 
 def dropping():
@@ -148,8 +153,20 @@ def test_stacked_steps_are_frozen_together():
     chain(x)
     chain.trainable = True
     chain.steps[2].trainable = False
-    with pytest.raises(ValueError, match="trained or frozen together.*Received: frozen"):
-        chain(x)
+    for mode in lean.MODES:
+        with pytest.raises(ValueError, match="trained or frozen together.*Received: frozen"):
+            with lean.backprop(mode):
+                chain(x)
+
+
+def test_functional_networks_with_names_of_their_own_are_alike():
+    def network():
+        x = keras.Input((2,))
+        return keras.Model(x, keras.layers.Dense(4)(keras.layers.Dense(6, "relu")(x)))
+
+    chain = layers.Chain([affine(network(), split="halves") for _ in range(3)])
+    chain.build((None, 4))
+    assert chain._stack.length == 3
 
 
 def parts(chain, x, mode):

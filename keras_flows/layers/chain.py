@@ -135,6 +135,7 @@ class Chain(FlowLayer):
             )
 
     def encode(self, x):
+        self._check_frozen()
         if not is_adapting() and lean.mode() == "reversible" and self._reversible:
             return lean.reversible(self._stack or self._series, x, encode_block, decode_block)
         return self._run(encode_block, x)
@@ -143,7 +144,6 @@ class Chain(FlowLayer):
         return self._run(decode_block, z, reverse=True)
 
     def _run(self, function, x, reverse=False):
-        self._check_frozen()
         stack = self._stack
         if stack is None or is_adapting():
             return function(self.steps, x)

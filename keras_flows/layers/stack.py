@@ -13,6 +13,7 @@ from keras_flows.layers.flow_layer import inner_layers, is_pure
 
 # Repetitions from which a loop, traced once, is worth steps that take 5% longer on TensorFlow.
 LOOP_FROM = {"tensorflow": 8, "jax": 2, "torch": math.inf}
+NAMES = ("name", "keras_history", "input_layers", "output_layers")  # where configs name layers
 PACKAGES = ("keras_flows.", "keras.")
 
 
@@ -170,16 +171,14 @@ def _kind(layer):
     return text
 
 
-def _nameless(config, names):
-    """Configs with each name replaced by how many came before it."""
+def _nameless(config, names, named=False):
+    """Configs with each name, and no other string, replaced by how many came before it."""
     if isinstance(config, dict):
-        if isinstance(config.get("name"), str):
-            names.setdefault(config["name"], len(names))
         drop = ("seed", "shared_object_id", "build_config")
-        return {k: _nameless(v, names) for k, v in config.items() if k not in drop}
+        return {k: _nameless(v, names, k in NAMES) for k, v in config.items() if k not in drop}
     if isinstance(config, (list, tuple)):
-        return [_nameless(v, names) for v in config]
-    return names.get(config, config) if isinstance(config, str) else config
+        return [_nameless(v, names, named) for v in config]
+    return names.setdefault(config, len(names)) if named and isinstance(config, str) else config
 
 
 def _stacked(column, add_weight):
