@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.contenders import BACKENDS, BENCHMARKS
+from benchmarks.first_step import listed
 from benchmarks.processes import RESULTS, measured, publish, say
 from keras_flows.lean import MODES
 
@@ -41,10 +42,6 @@ def parse(argv):
     if min(*args.depths, args.hidden, args.batch, args.steps) < 1:
         parser.error("--depths, --hidden, --batch and --steps must be 1 or more")
     return args
-
-
-def listed(kind):
-    return lambda text: [kind(part) for part in text.split(",")]
 
 
 def run_all(args):

@@ -1,5 +1,7 @@
 """Several devices: losses that add up over them, and batches that they share evenly."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -31,6 +33,15 @@ def sharing(model):
         return max(1, devices // getattr(distribution, "num_processes", 1))
     strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow
     return strategy.num_replicas_in_sync if strategy else 1
+
+
+def build_optimizer(model):
+    """TensorFlow traces a step that makes variables twice, and makes them slowly."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        strategy = getattr(model, "distribute_strategy", None)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            optimizer.build(model.trainable_variables)
 
 
 def check_batches(model, x, batch_size=None):

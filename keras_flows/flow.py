@@ -1,6 +1,5 @@
 """`Flow`: an encoder and a prior as one Keras model with a density."""
 
-import contextlib
 import math
 
 import keras
@@ -10,7 +9,7 @@ from keras import ops
 from keras_flows import lean
 from keras_flows.cost import cost_table
 from keras_flows.data import are_arrays, first_batch, with_weights
-from keras_flows.devices import batch_mean, check_batches, predict
+from keras_flows.devices import batch_mean, build_optimizer, check_batches, predict
 from keras_flows.graph import check_bijection, check_inputs, invert
 from keras_flows.inputs import check_input, context_tensors, with_context, with_labels
 from keras_flows.latents import Latents
@@ -167,7 +166,7 @@ class Flow(Latents, keras.Model):
         if self.needs_adapt:
             batch, x = first_batch(x, batch_size)
             self.adapt(batch)
-        self._build_optimizer()
+        build_optimizer(self)
         if not kwargs.get("validation_split"):
             check_batches(self, x, batch_size)
         held_out = kwargs.get("validation_data")
@@ -178,14 +177,6 @@ class Flow(Latents, keras.Model):
             kwargs["validation_data"] = (x_held_out, y_held_out, *weights)
         y = with_weights(y, kwargs.get("sample_weight"))
         return super().fit(x, y, batch_size=batch_size, **kwargs)
-
-    def _build_optimizer(self):
-        """TensorFlow traces a step that makes variables twice, and makes them slowly."""
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built:
-            strategy = getattr(self, "distribute_strategy", None)
-            with strategy.scope() if strategy else contextlib.nullcontext():
-                optimizer.build(self.trainable_variables)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`; `y` as in `fit`."""

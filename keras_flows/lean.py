@@ -100,8 +100,15 @@ def remat(function, *args):
     return z, log_det[0] if log_det else None
 
 
-def remat_layer(layer, inputs):
-    """`layer.encode(inputs)` likewise; weights are arguments, whatever scope gives them."""
+def encode(layer, inputs):
+    """`layer.encode(inputs)`, where it is asked for with nothing kept but its arguments."""
+    if mode() == "remat" and layer.has_networks and is_pure(inner_layers([layer])):
+        return _remat_layer(layer, inputs)
+    return layer.encode(inputs)
+
+
+def _remat_layer(layer, inputs):
+    """Weights are arguments, whatever scope gives them: going back, it is left."""
     several = isinstance(inputs, (list, tuple))
     data, variables = list(inputs) if several else [inputs], layer.variables
 
@@ -111,3 +118,20 @@ def remat_layer(layer, inputs):
             return layer.encode(list(x) if several else x[0])
 
     return remat(encode, *data, *(ops.cast(v.value, v.dtype) for v in variables))
+
+
+def is_pure(layers):
+    """Whether calls of these layers change nothing and draw nothing."""
+    return not any(
+        getattr(layer, "updates_in_call", False)
+        or layer._seed_generators
+        or layer.activity_regularizer is not None
+        or (
+            layer._non_trainable_variables and not type(layer).__module__.startswith("keras_flows.")
+        )
+        for layer in layers
+    )
+
+
+def inner_layers(steps):
+    return [layer for step in steps for layer in step._flatten_layers()]

@@ -10,14 +10,13 @@ from keras_flows.layers.flow_layer import (
     FlowLayer,
     Ledger,
     adapting,
-    inner_layers,
     is_adapting,
-    is_pure,
     is_shape,
     register,
     serialize_shared,
 )
 from keras_flows.layers.stack import Series, Stack, can_stack, repeated
+from keras_flows.lean import inner_layers, is_pure
 
 
 @register
@@ -100,7 +99,7 @@ class Chain(FlowLayer):
             )
 
     @property
-    def _has_networks(self):
+    def has_networks(self):
         return False  # the steps have
 
     @functools.cached_property

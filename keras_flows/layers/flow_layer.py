@@ -103,14 +103,13 @@ class FlowLayer(keras.layers.Layer):
 
     def call(self, inputs):
         self._adapt_if_asked(inputs)
-        lean_call = lean.mode() == "remat" and self._has_networks and is_pure(inner_layers([self]))
-        outputs, log_det = lean.remat_layer(self, inputs) if lean_call else self.encode(inputs)
+        outputs, log_det = lean.encode(self, inputs)
         if log_det is not None:
             self._record(ops.cast(log_det, self.variable_dtype))
         return outputs
 
     @property
-    def _has_networks(self):
+    def has_networks(self):
         """Whether there are activations inside that need not be kept."""
         return bool(self._layers)
 
@@ -226,21 +225,6 @@ class Inverse(FlowLayer):
     def from_config(cls, config):
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         return cls(layer, **config)
-
-
-def is_pure(layers):
-    """Whether calls of these layers change nothing and draw nothing."""
-    return not any(
-        getattr(layer, "updates_in_call", False)
-        or layer._seed_generators
-        or layer.activity_regularizer is not None
-        or (layer._non_trainable_variables and not type(layer).__module__.startswith(f"{PACKAGE}."))
-        for layer in layers
-    )
-
-
-def inner_layers(steps):
-    return [layer for step in steps for layer in step._flatten_layers()]
 
 
 def serialize_shared(layer):

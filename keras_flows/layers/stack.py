@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.layers.flow_layer import inner_layers, is_pure
+from keras_flows.lean import inner_layers, is_pure
 
 # Repetitions from which a loop, traced once, is worth steps that take 5% longer on TensorFlow.
 LOOP_FROM = {"tensorflow": 8, "jax": 2, "torch": math.inf}
@@ -199,6 +199,14 @@ class _Row:
     @property
     def _value(self):
         return self._whole.value[self._index]
+
+    @property
+    def trainable(self):
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)  # on torch Keras' own would tell the row, a part of a graph
 
     def _direct_assign(self, value):
         whole = ops.convert_to_tensor(self._whole.value)
