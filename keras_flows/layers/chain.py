@@ -15,7 +15,7 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
-from keras_flows.layers.stack import Series, Stack, can_stack, repeated
+from keras_flows.layers.stack import Series, Stack, can_stack, pays, repeated
 from keras_flows.lean import inner_layers, is_pure
 
 
@@ -89,7 +89,7 @@ class Chain(FlowLayer):
 
     def _stack_weights(self):
         blocks = None if self.stack is False else repeated(self.steps)
-        if blocks and can_stack(blocks, trusted=bool(self.stack)):
+        if blocks and can_stack(blocks, trusted=bool(self.stack)) and (self.stack or pays(blocks)):
             self._stack = Stack(blocks, self.add_weight)
         elif self.stack:
             raise ValueError(

@@ -32,20 +32,11 @@ class Stack:
     def __init__(self, blocks, add_weight):
         rows = [_variables(block) for block in blocks]
         self.block, self.own, self.length = blocks[0], rows[0], len(blocks)
+        self.loops = loops(blocks)
         self.variables = [_stacked(column, add_weight) for column in zip(*rows)]
         for i, row in enumerate(rows):
             for variable, whole in zip(row, self.variables):
                 _make_row(variable, whole, i)
-
-    @property
-    def loops(self):
-        """Whether a loop runs the blocks, or they are traced one after another.
-
-        Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one.
-        """
-        backend = keras.backend.backend()
-        slow = backend == "jax" and not on_accelerator() and _convolves(self.block)
-        return self.length >= LOOP_FROM[backend] and not slow
 
     def values(self):
         """The weights as tensors."""
@@ -136,6 +127,21 @@ def repeated(steps):
         if len(steps) % period == 0 and kinds[period:] == kinds[:-period]:
             return [steps[i : i + period] for i in range(0, len(steps), period)]
     return None
+
+
+def loops(blocks):
+    """Whether a loop runs the blocks, or they are traced one after another.
+
+    Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one.
+    """
+    backend = keras.backend.backend()
+    slow = backend == "jax" and not on_accelerator() and _convolves(blocks[0])
+    return len(blocks) >= LOOP_FROM[backend] and not slow
+
+
+def pays(blocks):
+    """Whether to stack unasked: JAX is slow to train and to compile what is cut from a stack."""
+    return keras.backend.backend() != "jax" or loops(blocks)
 
 
 def can_stack(blocks, trusted=False):
@@ -231,5 +237,8 @@ def on_accelerator():
 
 
 def _convolves(block):
-    kinds = [layer for layer in inner_layers(block) if re.search(r"Conv\dD", type(layer).__name__)]
-    return any(not getattr(layer, "as_products", False) for layer in kinds)
+    return any(
+        re.search(r"Conv(\dD|olution)", type(layer).__name__)
+        and not getattr(layer, "as_products", False)
+        for layer in inner_layers(block)
+    )
