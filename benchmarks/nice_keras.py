@@ -32,11 +32,14 @@ def halves(x):
 def floor(dims, couplings, hidden):
     """The coupling networks of `flow` alone, each on its own half of the data.
 
-    No NICE can be faster: there the gradients of all networks but the first
-    go on to their inputs as well, 2% more multiply-adds than here.
+    To every input but the first the mean of the last network's output is
+    added: so the networks run in the flow's order, where independent ones would
+    run beside each other on TensorFlow, and gradients go on to their inputs.
     """
     layers = flow(dims, couplings, hidden).encoder.layers
     nets = [layer for layer in layers if isinstance(layer, keras.Sequential)]
     x = keras.Input((dims,), name="x")
-    parts = halves(x)
-    return Floor(x, [net(parts[i % 2]) for i, net in enumerate(nets)], name="floor")
+    outputs = [nets[0](halves(x)[0])]
+    for i, net in enumerate(nets[1:], 1):
+        outputs.append(net(halves(x)[i % 2] + ops.mean(outputs[-1])))
+    return Floor(x, outputs, name="floor")
