@@ -7,16 +7,14 @@ into many small patches, on each backend in processes of their own that take
 turns. GPUs are hidden.
 """
 
-import argparse
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-from benchmarks import report
+from benchmarks import command, report
 from benchmarks.contenders import BACKENDS, BENCHMARKS
-from benchmarks.processes import RESULTS, measured, publish
-from benchmarks.rounds import chosen, interleaved, status
+from benchmarks.processes import measured, publish
+from benchmarks.rounds import interleaved, status
 
 HEADER = (
     "contender", "patches", "with the cache, s (min..max)", "full passes, s (min..max)",
@@ -42,25 +40,16 @@ DECODERS = {f"{b}-{side}x{side}": Decoder(b, side) for side in (4, 2) for b in B
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.decoding", description=__doc__.splitlines()[0]
-    )
+    parser = command.parser("decoding", __doc__, QUICK)
     parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--calls", type=int, default=3, help="in each round, measured with the cache"
     )
     parser.add_argument("--batch", type=int, default=16, help="samples in a call")
-    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
-    )
-    args = parser.parse_args(argv)
-    if args.quick:
-        vars(args).update(QUICK)
-    args.contenders = chosen(parser, args.contenders, DECODERS, list(DECODERS))
-    if min(args.rounds, args.calls, args.batch) < 1:
-        parser.error("--rounds, --calls and --batch must be 1 or more")
+    args = command.parsed(parser, argv)
+    args.contenders = command.chosen(parser, args.contenders, DECODERS, list(DECODERS))
+    command.at_least_one(parser, args, "rounds", "calls", "batch")
     return args
 
 
@@ -138,7 +127,7 @@ def main(argv=None):
         "{layers_per_block} transformer layers of {channels} channels"
     ).format(**BENCHMARKS["tarflow"].sizes)
     page = report.page(title, how, result, HEADER, _rows(result), notes)
-    publish("decoding", page, result, args.out or (None if args.quick else RESULTS))
+    publish("decoding", page, result, args.out)
     return status(runs, left_out)
 
 

@@ -5,56 +5,72 @@ flow of `benchmarks.training`, and takes one step of `fit`, which traces and
 compiles all of it; nothing is cached between processes. GPUs are hidden.
 """
 
-import argparse
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from benchmarks import report
-from benchmarks.contenders import BACKENDS, BENCHMARKS
-from benchmarks.processes import RESULTS, measured, publish, say
+from benchmarks import command, report
+from benchmarks.contenders import BENCHMARKS
+from benchmarks.processes import measured, publish, say
 
-DEEP = [name for name, benchmark in BENCHMARKS.items() if "depth" in benchmark.sizes]
+
+@dataclass(frozen=True)
+class Repeated:
+    """What of a model is repeated, how often by default, and its networks' width."""
+
+    what: str
+    size: str
+    depths: tuple
+    width: int
+    widths: Callable
+
+
+MODELS = {
+    "glow": Repeated(
+        "3 scales of `depth` steps", "depth", (4, 8, 16, 32), 512, lambda n: {"hidden": n}
+    ),
+    "maf": Repeated(
+        "`depth` autoregressive steps", "steps", (5, 10, 20), 512, lambda n: {"hidden": (n, n)}
+    ),
+    "tarflow": Repeated(
+        "`depth` blocks of 8 attention layers",
+        "blocks",
+        (2, 4, 8),
+        128,
+        lambda n: {"channels": n, "layers_per_block": 8},
+    ),
+}
 STAGES = ("import", "build", "first_step", "whole")
 HEADER = (
     "backend", "depth", "parameters", *(f"{stage.replace('_', ' ')}, s (CPU s)" for stage in STAGES)
 )  # fmt: skip
-QUICK = {"depths": [1, 2], "hidden": 8}
+QUICK = {"depths": [1, 2], "width": 8}
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.first_step", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("model", choices=DEEP)
-    parser.add_argument("--depths", type=listed(int), default=[4, 8, 16, 32], metavar="A,B,C")
-    parser.add_argument("--backends", type=listed(str), default=["tensorflow", "jax"])
-    parser.add_argument("--hidden", type=int, default=512)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
-    )
-    args = parser.parse_args(argv)
-    if args.quick:
-        vars(args).update(QUICK)
-    if unknown := [name for name in args.backends if name not in BACKENDS]:
-        parser.error(f"unknown backends {unknown}; there are {', '.join(BACKENDS)}")
-    if min(*args.depths, args.hidden, args.batch) < 1:
-        parser.error("--depths, --hidden and --batch must be 1 or more")
+    parser = command.parser("first_step", __doc__, QUICK, ("tensorflow", "jax"))
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--depths", type=command.listed(int), metavar="A,B,C")
+    parser.add_argument("--width", type=int, help="of the networks")
+    parser.add_argument("--batch", type=int)
+    args = command.parsed(parser, argv)
+    own = MODELS[args.model]
+    usual = {
+        "depths": list(own.depths), "width": own.width, "batch": BENCHMARKS[args.model].batch
+    }  # fmt: skip
+    vars(args).update({k: v for k, v in usual.items() if getattr(args, k) is None})
+    command.at_least_one(parser, args, "depths", "width", "batch")
     return args
-
-
-def listed(kind):
-    return lambda text: [kind(part) for part in text.split(",")]
 
 
 def run_all(args):
     """One entry for each depth and backend; one that failed says why."""
-    runs = []
+    runs, model = [], MODELS[args.model]
     for depth in args.depths:
         for backend in args.backends:
-            sizes = {**BENCHMARKS[args.model].sizes, "depth": depth, "hidden": args.hidden}
+            own = {**model.widths(args.width), model.size: depth}
+            sizes = {**BENCHMARKS[args.model].sizes, **own}
             task = {"model": args.model, "sizes": sizes, "batch": args.batch}
             entry = {"backend": backend, "depth": depth}
             try:
@@ -81,14 +97,13 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     result = report.setting("first_step", argv)
-    result["options"] = {key: getattr(args, key) for key in ("depths", "hidden", "batch")}
+    result["options"] = {key: getattr(args, key) for key in ("depths", "width", "batch")}
     result["runs"] = runs = run_all(args)
-    levels = BENCHMARKS[args.model].sizes["levels"]
-    how = f"{levels} scales of `depth` steps, {args.hidden} hidden channels, batch {args.batch}"
+    how = f"{MODELS[args.model].what}, networks {args.width} wide, batch {args.batch}"
     notes = "One process each. The first step traces and compiles; `whole` is from process start."
     title = f"From nothing to the first training step, {args.model}"
     page = report.page(title, how, result, HEADER, map(row, runs), notes)
-    publish(f"first_step_{args.model}", page, result, args.out or (None if args.quick else RESULTS))
+    publish(f"first_step_{args.model}", page, result, args.out)
     return 1 if any("failed" in run for run in runs) else 0
 
 

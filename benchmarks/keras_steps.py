@@ -25,22 +25,27 @@ class Stamps(keras.callbacks.Callback):
         self.done[batch] = (time.perf_counter(), time.process_time(), loss)
 
 
-def measure(build, x, batch, sizes, adam):
+def measure(build, x, batch, sizes, adam, policy="float32", **options):
     """Clock and CPU times of the start and of each step's end, losses, number of parameters.
 
     One epoch over x in shuffled batches. `compile(Adam(1e-3))` unless `adam` tells
-    another rate, and otherwise defaults: graphs on TensorFlow, XLA on JAX, eager steps on torch.
+    another rate, and otherwise defaults, unless `options` of `compile` say more: graphs on
+    TensorFlow, XLA on JAX, eager steps on torch. Of steps of which only the last of several
+    is told, the others are put evenly before it.
     """
     keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
     model = build(**sizes)
-    model.compile(keras.optimizers.Adam(**{"learning_rate": 1e-3, **adam}))
+    model.compile(keras.optimizers.Adam(**{"learning_rate": 1e-3, **adam}), **options)
     stamps = Stamps()
     start, cpu_start = time.perf_counter(), time.process_time()
     model.fit(x, batch_size=batch, verbose=0, callbacks=[stamps])
-    times, cpu, means = zip(*(stamps.done[i] for i in range(len(x) // batch)))
+    done, steps = sorted(stamps.done), np.arange(-1, len(x) // batch)
+    times, cpu, means = zip(*(stamps.done[i] for i in done))
+    means = np.interp(steps[1:], done, means)
     return {
-        "times": [start, *in_order(times)],
-        "cpu": [cpu_start, *in_order(cpu)],
+        "times": np.interp(steps, [-1, *done], [start, *in_order(times)]).tolist(),
+        "cpu": np.interp(steps, [-1, *done], [cpu_start, *in_order(cpu)]).tolist(),
         "losses": np.diff(np.arange(1, len(means) + 1) * means, prepend=0).tolist(),
         "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         "threads": _threads(),

@@ -7,16 +7,15 @@ steps on the same batches in the same order, with Adam and a rate that falls to
 chosen on the validation rows: the last weights are measured. GPUs are hidden.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import report
+from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import RESULTS, measured, publish
-from benchmarks.rounds import chosen, interleaved, status
+from benchmarks.processes import measured, publish
+from benchmarks.rounds import interleaved, status
 from benchmarks.sampling import VECTORS
 
 PARTS = ("train", "validation", "test")
@@ -27,21 +26,20 @@ HEADER = (
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.likelihood", description=__doc__.splitlines()[0]
-    )
+    parser = command.parser("likelihood", __doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="FILE.npz")
     parser.add_argument("--model", choices=VECTORS, required=True)
     parser.add_argument("--steps", type=int, required=True, help="training steps")
     parser.add_argument("--batch-size", type=int, help="rows a step [as benchmarks.training]")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="[%(default)s]")
     parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
-    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
-    args = parser.parse_args(argv)
+    args = command.parsed(parser, argv)
     benchmark = BENCHMARKS[args.model]
     peers = [name for name, c in benchmark.contenders.items() if c.peer and c.default]
     known = {name: c for name, c in benchmark.contenders.items() if not name.startswith("floor")}
-    args.contenders = chosen(parser, args.contenders, known, ["keras_flows-tensorflow", *peers])
+    args.contenders = command.chosen(
+        parser, args.contenders, known, ["keras_flows-tensorflow", *peers]
+    )
     args.batch_size = benchmark.batch if args.batch_size is None else args.batch_size
     args.rows, args.dims = described(parser, args.data)
     if min(args.steps, args.batch_size) < 1 or args.learning_rate <= 0:
@@ -118,7 +116,7 @@ def main(argv=None):
     stem = f"likelihood_{args.model}_{args.data.stem}"
     title = f"Likelihood after the same training, {args.model}: {sizes}"
     page = report.page(title, how, result, HEADER, _rows(runs, left_out), notes)
-    publish(stem, page, result, args.out or RESULTS)
+    publish(stem, page, result, args.out)
     return status(runs, left_out)
 
 

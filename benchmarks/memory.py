@@ -4,14 +4,11 @@ For each backend, depth of Glow and `backprop` a fresh process trains a few
 steps. GPUs are hidden: memory is what the process has resident.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
-from benchmarks import report
-from benchmarks.contenders import BACKENDS, BENCHMARKS
-from benchmarks.first_step import listed
-from benchmarks.processes import RESULTS, measured, publish, say
+from benchmarks import command, report
+from benchmarks.contenders import BENCHMARKS
+from benchmarks.processes import measured, publish, say
 from keras_flows.lean import MODES
 
 HEADER = (
@@ -22,25 +19,13 @@ QUICK = {"depths": [1, 2], "hidden": 8, "batch": 4, "steps": 1, "backends": ["te
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.memory", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--depths", type=listed(int), default=[4, 32], metavar="A,B,C")
-    parser.add_argument("--backends", type=listed(str), default=["tensorflow", "jax"])
+    parser = command.parser("memory", __doc__, QUICK, ("tensorflow", "jax"))
+    parser.add_argument("--depths", type=command.listed(int), default=[4, 32], metavar="A,B,C")
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3, help="steps that are timed")
-    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
-    )
-    args = parser.parse_args(argv)
-    if args.quick:
-        vars(args).update(QUICK)
-    if unknown := [name for name in args.backends if name not in BACKENDS]:
-        parser.error(f"unknown backends {unknown}; there are {', '.join(BACKENDS)}")
-    if min(*args.depths, args.hidden, args.batch, args.steps) < 1:
-        parser.error("--depths, --hidden, --batch and --steps must be 1 or more")
+    args = command.parsed(parser, argv)
+    command.at_least_one(parser, args, "depths", "hidden", "batch", "steps")
     return args
 
 
@@ -106,7 +91,7 @@ def main(argv=None):
         "gradients. One process each; `ordinary` keeps all activations."
     )
     page = report.page("Memory of training", how, result, HEADER, map(row, runs), notes)
-    publish("memory", page, result, args.out or (None if args.quick else RESULTS))
+    publish("memory", page, result, args.out)
     return 1 if any("failed" in run for run in runs) else 0
 
 

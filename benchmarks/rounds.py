@@ -36,11 +36,3 @@ def interleaved(names, known, rounds, run, told):
 def status(runs, left_out):
     """The program's exit status: 1 if a contender failed or none ran."""
     return 1 if any(why.startswith("failed") for why in left_out.values()) or not runs else 0
-
-
-def chosen(parser, given, known, usual):
-    """The names in "A,B,C", or the usual ones; an error of the parser for one not known."""
-    names = given.split(",") if given else usual
-    if unknown := [name for name in names if name not in known]:
-        parser.error(f"unknown contenders {unknown}; there are {', '.join(known)}")
-    return names

@@ -7,15 +7,13 @@ that take turns, in the same batches; one call of each kind comes first and is
 not counted. GPUs are hidden.
 """
 
-import argparse
 import sys
-from pathlib import Path
 from statistics import median
 
-from benchmarks import report
+from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import RESULTS, measured, publish
-from benchmarks.rounds import chosen, interleaved, status
+from benchmarks.processes import measured, publish
+from benchmarks.rounds import interleaved, status
 
 VECTORS = [name for name, benchmark in BENCHMARKS.items() if "steps" in benchmark.sizes]
 ROWS = {"nice": 10_000, "glow": 1000, **dict.fromkeys(VECTORS, 1000)}
@@ -28,9 +26,7 @@ QUICK = {"rounds": 1, "calls": 1, "rows": 8}
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sampling", description=__doc__.splitlines()[0]
-    )
+    parser = command.parser("sampling", __doc__, QUICK)
     parser.add_argument("model", choices=ROWS)
     parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
     parser.add_argument("--rounds", type=int, default=3)
@@ -40,22 +36,15 @@ def parse(argv):
     parser.add_argument(
         "--batch", type=int, help=f"samples in a batch, at most [{batches}, others all]"
     )
-    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
-    )
-    args = parser.parse_args(argv)
-    if args.quick:
-        vars(args).update(QUICK)
+    args = command.parsed(parser, argv)
     args.rows = ROWS[args.model] if args.rows is None else args.rows
     most = BATCH.get(args.model, args.rows) if args.batch is None else args.batch
     args.batch = min(most, args.rows)
     contenders = BENCHMARKS[args.model].contenders
     known = {name: c for name, c in contenders.items() if not name.startswith("floor")}
     usual = [name for name, contender in known.items() if contender.default]
-    args.contenders = chosen(parser, args.contenders, known, usual)
-    if min(args.rounds, args.calls, args.rows, args.batch) < 1:
-        parser.error("--rounds, --calls, --rows and --batch must be 1 or more")
+    args.contenders = command.chosen(parser, args.contenders, known, usual)
+    command.at_least_one(parser, args, "rounds", "calls", "rows", "batch")
     return args
 
 
@@ -138,8 +127,7 @@ def main(argv=None):
         f"{report.by_hand(summary)}{report.CPU_TIME} Best peer: {best_peer or 'none ran'}."
     )
     page = report.page(f"Sampling, {benchmark.title}", how, result, HEADER, _rows(result), notes)
-    out = args.out or (None if args.quick else RESULTS)
-    publish(f"sampling_{args.model}", page, result, out)
+    publish(f"sampling_{args.model}", page, result, args.out)
     return status(runs, left_out)
 
 

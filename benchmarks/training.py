@@ -7,23 +7,19 @@ whole steps, data to updated weights: Keras models through `fit`, others in a
 plain loop of their users (options in `torch_steps.py` and `jax_steps.py`).
 """
 
-import argparse
 import sys
-from pathlib import Path
 
-from benchmarks import report
+from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import RESULTS, ROOT, measured, publish
-from benchmarks.rounds import chosen, interleaved, status
+from benchmarks.processes import ROOT, measured, publish
+from benchmarks.rounds import interleaved, status
 from benchmarks.worker import MNIST
 
 QUICK = {"rounds": 1, "steps": 2, "warmup": 1, "batch": 16}
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.training", description=__doc__.splitlines()[0]
-    )
+    parser = command.parser("training", __doc__, QUICK)
     parser.add_argument("model", choices=BENCHMARKS)
     parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
     parser.add_argument("--rounds", type=int, default=5)
@@ -32,20 +28,13 @@ def parse(argv):
     defaults = ", ".join(f"{name} {model.batch}" for name, model in BENCHMARKS.items())
     parser.add_argument("--batch", type=int, help=f"samples a step [{defaults}]")
     parser.add_argument("--data", choices=("synthetic", "mnist"), default="synthetic")
-    parser.add_argument("--out", type=Path, help=f"folder for the results [{RESULTS.name}/ here]")
-    parser.add_argument(
-        "--quick", action="store_true", help=f"only see that it runs: {QUICK}; writes to --out only"
-    )
-    args = parser.parse_args(argv)
-    if args.quick:
-        vars(args).update(QUICK)
+    args = command.parsed(parser, argv)
     benchmark = BENCHMARKS[args.model]
     known = benchmark.contenders
     args.batch = benchmark.batch if args.batch is None else args.batch
     usual = [name for name, contender in known.items() if contender.default]
-    args.contenders = chosen(parser, args.contenders, known, usual)
-    if min(args.rounds, args.steps, args.warmup, args.batch) < 1:
-        parser.error("--rounds, --steps, --warmup and --batch must be 1 or more")
+    args.contenders = command.chosen(parser, args.contenders, known, usual)
+    command.at_least_one(parser, args, "rounds", "steps", "warmup", "batch")
     if args.data not in benchmark.data:
         parser.error(f"--data {args.data} is not for {args.model}: {', '.join(benchmark.data)}")
     if args.data == "mnist" and not MNIST.exists():
@@ -81,8 +70,7 @@ def main(argv=None):
         "left_out": left_out,
         "runs": runs,
     }
-    out = args.out or (None if args.quick else RESULTS)
-    publish(f"training_{args.model}", report.markdown(benchmark, result), result, out)
+    publish(f"training_{args.model}", report.markdown(benchmark, result), result, args.out)
     return status(runs, left_out)
 
 

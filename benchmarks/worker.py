@@ -32,13 +32,16 @@ def load(build):
     return getattr(importlib.import_module(f"benchmarks.{module}"), function)
 
 
-def measure(model, contender, data, batch, steps, warmup):
-    """Samples a second over the steps after the warm-up, and figures that check the work."""
+def measure(model, contender, data, batch, steps, warmup, **options):
+    """Samples a second over the steps after the warm-up, and figures that check the work.
+
+    `options` are those of `keras_steps.measure`.
+    """
     benchmark = BENCHMARKS[model]
     entry = benchmark.contenders[contender]
     x = images(benchmark, data, (warmup + steps) * batch)
     how = importlib.import_module(f"benchmarks.{entry.runs_in}_steps")
-    run = how.measure(load(entry.build), x, batch, benchmark.sizes, entry.adam)
+    run = how.measure(load(entry.build), x, batch, benchmark.sizes, entry.adam, **options)
     times, cpu, losses = run["times"], run["cpu"], run["losses"]
     return {
         "samples_per_s": batch * steps / (times[-1] - times[warmup]),

@@ -7,18 +7,22 @@ from keras import ops
 def gradient(function, x):
     """The gradient of the sum of what `function` gives of a tensor, in the shape of x."""
     x = ops.convert_to_tensor(x)
-    return vjp(lambda v: ops.sum(function(v)), [x], ops.ones((), x.dtype))[0]
+    return vjp(lambda v: ops.sum(function(v)), [x], ops.ones((), x.dtype))[1][0]
 
 
 def vjp(function, inputs, cotangent):
-    """d<cotangent, function(*inputs)>/d input for each of a list of tensors; zeros where unused."""
+    """The output of `function(*inputs)`, and of <cotangent, output> the gradient for each input.
+
+    `inputs` is a list of tensors; the gradient is zeros for one that is not used.
+    """
     return _BACKENDS[keras.backend.backend()](function, inputs, cotangent)
 
 
 def _jax(function, inputs, cotangent):
     import jax
 
-    return list(jax.vjp(function, *inputs)[1](cotangent))
+    output, pullback = jax.vjp(function, *inputs)
+    return output, list(pullback(cotangent))
 
 
 def _tensorflow(function, inputs, cotangent):
@@ -27,7 +31,7 @@ def _tensorflow(function, inputs, cotangent):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         output = function(*inputs)
-    return tape.gradient(output, inputs, cotangent, tf.UnconnectedGradients.ZERO)
+    return output, tape.gradient(output, inputs, cotangent, tf.UnconnectedGradients.ZERO)
 
 
 def _torch(function, inputs, cotangent):
@@ -36,7 +40,8 @@ def _torch(function, inputs, cotangent):
     with torch.enable_grad():
         inputs = [v.detach().requires_grad_() for v in inputs]
         output = function(*inputs)
-        return list(torch.autograd.grad(output, inputs, cotangent, materialize_grads=True))
+        gradients = torch.autograd.grad(output, inputs, cotangent, materialize_grads=True)
+    return output.detach(), list(gradients)
 
 
 _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}

@@ -2,6 +2,8 @@
 
 import math
 
+import keras
+
 from keras_flows.graph import is_functional, operations
 
 
@@ -41,7 +43,14 @@ def multiply_adds(layer, output_shape=()):
     output_shape = getattr(layer, "net_shape", output_shape)  # a network of half the picture, say
     if is_functional(net):
         return sum(multiply_adds(inner, outputs[0].shape) for inner, outputs in operations(net))
-    weights = getattr(layer, "trainable_variables", [])
+    weights = _single_weights(layer) if isinstance(layer, keras.layers.Layer) else []
     # More than one axis: of a 1x1 convolution the last two, of a vector at most one.
     matrices = sum(math.prod(w.shape) for w in weights if sum(n > 1 for n in w.shape) > 1)
     return matrices * math.prod(size or 1 for size in output_shape[1:-1])
+
+
+def _single_weights(layer):
+    """Those that train, each for itself also where layers that repeat have them stacked."""
+    inner = [v for v in layer._flatten_layers() if not getattr(v, "_stack", None)]
+    found = {id(w): w for v in inner for w in v._trainable_variables if w.trainable}
+    return found.values()

@@ -31,35 +31,26 @@ def backprop(mode):
 def reversible(stack, x, encode, decode):
     """z and log-det of all blocks of a stack, of which nothing is kept but z.
 
-    Going back, x = decode(z) is computed for each block, and from x its
-    gradients: z = encode(x), whose log-det is of shape (batch,).
+    Going back, the input of each layer is computed again from its output.
     """
     values, trains = stack.values(), [variable.trainable for variable in stack.variables]
     sides = x.shape[1:]
-
-    def block(index, weights, x):
-        z, log_det = stack.within(index, weights, encode, x)
-        return z, ops.broadcast_to(0.0 if log_det is None else log_det, ops.shape(z)[:1])
 
     @ops.custom_gradient
     def run(x, *weights):
         merged = _merged(trains, weights, values)
 
         def forth(index, weights, carry):
-            z, log_det = block(index, weights, carry[0])
-            return [z, carry[1] + log_det]
+            z, log_det = stack.within(index, weights, encode, carry[0])
+            return [z, carry[1] if log_det is None else carry[1] + log_det]
 
         def back(index, weights, carry):
-            z, dz, d_log_det = carry
-            x = stack.within(index, weights, decode, z)[0]
-            moves = stack.trains(index)
-
-            def packed(x, *own):
-                return _packed(*block(index, _merged(moves, own, weights), x))
-
-            own = [w for w, trained in zip(weights, moves) if trained]
-            dx, *d_own = vjp(packed, [x, *own], _packed(dz, d_log_det))
-            return [x, dx, d_log_det], d_own
+            weights, moves, gradients = iter(weights), iter(stack.trains(index)), []
+            parts = [(v, *_first(len(v.variables), weights, moves)) for v in stack.layers(index)]
+            for layer, own, trains in reversed(parts):
+                carry, d_own = _back_through(layer, own, trains, carry, encode, decode)
+                gradients = d_own + gradients
+            return carry, gradients
 
         def gradient(*args, upstream=None):
             cotangents = _unpacked(args[0] if upstream is None else upstream, sides)
@@ -70,6 +61,40 @@ def reversible(stack, x, encode, decode):
         return _packed(z, log_det), gradient
 
     return _unpacked(run(x, *[v for v, trained in zip(values, trains) if trained]), sides)
+
+
+def _first(n, *iterators):
+    """A list of the next n of each."""
+    return [[next(iterator) for _ in range(n)] for iterator in iterators]
+
+
+def _back_through(layer, weights, trains, carry, encode, decode):
+    """The carry of x, from that of z: tensor, its gradient, the log-det's; and of each weight.
+
+    A layer that can `reencode` computes what both directions need once.
+    """
+    z, dz, d_log_det = carry
+    x = None if hasattr(layer, "reencode") else _within(layer, weights, decode, [layer], z)[0]
+
+    def again(moved, *own):
+        own = _merged(trains, own, weights)
+        if x is None:
+            known, (z_again, log_det) = _within(layer, own, layer.reencode, z, moved)
+        else:
+            known, (z_again, log_det) = x, _within(layer, own, encode, [layer], x + moved)
+        log_det = ops.broadcast_to(0.0 if log_det is None else log_det, ops.shape(z)[:1])
+        return _packed(ops.stack([z_again, known], axis=1), log_det)
+
+    own = [w for w, trained in zip(weights, trains) if trained]
+    cotangent = _packed(ops.stack([dz, ops.zeros_like(dz)], axis=1), d_log_det)
+    output, (dx, *d_own) = vjp(again, [ops.zeros_like(z), *own], cotangent)
+    return [_unpacked(output, (2, *z.shape[1:]))[0][:, 1], dx, d_log_det], d_own
+
+
+def _within(layer, weights, function, *args):
+    """`function(*args)` where the layer has these weights."""
+    with keras.StatelessScope(state_mapping=list(zip(layer.variables, weights))):
+        return function(*args)
 
 
 def _merged(trains, trained, values):

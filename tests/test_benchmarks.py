@@ -20,6 +20,9 @@ from benchmarks import (
     maf_keras,
     memory,
     nice_keras,
+    options,
+    pipeline,
+    pipeline_worker,
     report,
     sampling,
     sampling_worker,
@@ -264,6 +267,11 @@ def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
         (memory, "--depths 4,0", "must be 1 or more"),
         (first_step, "glow --backends numpy", "unknown backends ['numpy']"),
         (first_step, "glow --depths 4,0", "must be 1 or more"),
+        (first_step, "maf --width 0", "must be 1 or more"),
+        (options, "maf", "invalid choice"),
+        (options, "nice --steps 15", "a multiple of 10"),
+        (pipeline, "--backends numpy", "unknown backends ['numpy']"),
+        (pipeline, "--scale 2", "--scale in (0, 1]"),
         (sampling, "glow --contenders flowjax", "unknown contenders ['flowjax']"),
         (sampling, "maf --contenders floor-jax", "unknown contenders ['floor-jax']"),
         (sampling, "maf --rows 0", "must be 1 or more"),
@@ -386,6 +394,43 @@ def test_the_likelihoods_become_a_table(monkeypatch, tmp_path):
         likelihood.parse([*argv, "--batch-size", "51"])
 
 
+def test_ways_of_training_are_compared_within_a_backend_and_round(monkeypatch, tmp_path):
+    def measured(module, task, backend):
+        fast = 3 if task["policy"] == "mixed_bfloat16" else task.get("steps_per_execution", 2)
+        speed = fast * (10 if backend == "jax" else 1)
+        return {"samples_per_s": speed, "cpu_s_per_step": 1, "first_loss": 2.0, "last_loss": 1.0}
+
+    monkeypatch.setattr(options, "measured", measured)
+    assert options.main(f"nice --backends tensorflow,jax --out {tmp_path}".split()) == 0
+    page = (tmp_path / "options_nice.md").read_text()
+    assert "|jax|mixed_bfloat16|30 (30..30)|1.50|1000|2.0 -> 1.0|" in page
+    assert "|tensorflow|steps_per_execution=10|10 (10..10)|5.00|" in page
+    assert "|tensorflow|jit_compile=True|" in page and "|jax|jit_compile" not in page
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_feeding_is_measured_alone_and_in_fit(monkeypatch, tmp_path, mapped):
+    case = {"shape": (4, 4, 3), "dtype": "uint8", "rows": 9, "batch": 2, "flip": True}
+    monkeypatch.setattr(pipeline, "CASES", {"tiny": {**case, "mapped": mapped}})
+    monkeypatch.setattr(pipeline, "measured", lambda _, task, __: pipeline_worker.measure(**task))
+    backend = keras.backend.backend()
+    assert pipeline.main(f"--backends {backend} --steps 6 --out {tmp_path}".split()) == 0
+    (run,) = json.loads((tmp_path / "pipeline.json").read_text())["runs"]
+    assert 0 < run["alone_s"] < run["step_s"] < 10
+
+
+def test_steps_told_together_are_put_evenly_before_the_last():
+    if keras.backend.backend() == "torch":
+        pytest.skip("on torch Keras takes one step at a time")
+    x = np.full((12, 64), 0.5, "float32")
+    run = keras_steps.measure(nice_keras.flow, x, 2, NICE, {}, steps_per_execution=3)
+    assert len(run["losses"]) == 6 and run["losses"][-1] < run["losses"][0]
+    times = np.diff(run["times"])
+    assert len(times) == 6
+    np.testing.assert_allclose(times[:3], times[0])
+    np.testing.assert_allclose(times[3:], times[3])
+
+
 def test_memory_is_compared_within_a_backend_and_depth(monkeypatch, tmp_path):
     def measured(module, task, backend):
         lean = task["backprop"] is not None
@@ -406,7 +451,7 @@ def test_memory_is_compared_within_a_backend_and_depth(monkeypatch, tmp_path):
 def test_a_first_step_is_measured_in_a_process_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setitem(BENCHMARKS["glow"].sizes, "levels", 1)
     backend = keras.backend.backend()
-    argv = f"glow --backends {backend} --depths 1 --hidden 4 --batch 2 --out {tmp_path}".split()
+    argv = f"glow --backends {backend} --depths 1 --width 4 --batch 2 --out {tmp_path}".split()
     assert first_step.main(argv) == 0
     result = json.loads((tmp_path / "first_step_glow.json").read_text())
     (entry,) = result["runs"]

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, autodiff, layers, lean, networks
+from keras_flows.cost import multiply_adds
 from keras_flows.layers import stack
 from keras_flows.layers.flow_layer import Ledger
 from keras_flows.models import Glow
@@ -192,7 +193,7 @@ def parts(chain, x, mode):
         return ops.sum(z * z) + ops.sum(log_det**2)
 
     inputs = [ops.convert_to_tensor(v) for v in (x, *map(array, trained))]
-    return arrays(autodiff.vjp(total, inputs, ops.ones((), x.dtype)))
+    return arrays(autodiff.vjp(total, inputs, ops.ones((), x.dtype))[1])
 
 
 def assert_same_gradients(chain, x, mode, tolerance):
@@ -264,3 +265,44 @@ def test_single_flow_layers_are_computed_again():
         counts[mode] = len(calls)
     if keras.backend.backend() != "jax":  # which traces once
         assert counts["remat"] > counts[None]
+
+
+LOOPS = {
+    "tensorflow": lambda way: way == "loop",
+    "jax": lambda way: None,
+    "torch": lambda way: False,
+}
+
+
+def transformer(depth):
+    net = networks.CausalTransformer(4, 8, layers=depth)
+    net.build((None, 5, 6))
+    return perturb(net, 0.1)
+
+
+def test_a_transformers_blocks_compute_what_they_do_one_after_another(way):
+    net, stack = transformer(3), transformer(3).repeat._stack
+    assert (stack and stack.loops) == LOOPS[keras.backend.backend()](way)
+    expected = h = ops.convert_to_tensor(images((2, 5, 8)))
+    for block in net.blocks:
+        expected = block(expected)
+    np.testing.assert_allclose(array(net.repeat(h)), array(expected), rtol=1e-5, atol=1e-5)
+    for weights, block in zip(net.repeat.each(), net.blocks):
+        one = net.repeat.within(net.blocks.index(block), weights, type(block).call, h)
+        np.testing.assert_allclose(array(one), array(block(h)), rtol=1e-5, atol=1e-5)
+
+
+def test_a_transformers_blocks_train_together_in_few_variables():
+    if keras.backend.backend() == "jax":
+        pytest.skip("there each block has its own")
+    net = transformer(4)
+    assert len(net.trainable_variables) == len(transformer(2).trainable_variables)
+    net.blocks[1].trainable = False
+    with pytest.raises(ValueError, match="trained or frozen together. Received: frozen"):
+        net(ops.convert_to_tensor(images((2, 5, 6))))
+
+
+def test_stacked_weights_cost_what_single_ones_do():
+    chain, single = glow_chain(), glow_chain(stack=False)
+    shape = (None, *IMAGE)
+    assert multiply_adds(chain, shape) == multiply_adds(single, shape) > 0

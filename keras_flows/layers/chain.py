@@ -15,12 +15,12 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
-from keras_flows.layers.stack import Series, Stack, can_stack, pays, repeated
+from keras_flows.layers.stack import Series, Stack, Stacked, can_stack, pays, repeated
 from keras_flows.lean import inner_layers, is_pure
 
 
 @register
-class Chain(FlowLayer):
+class Chain(Stacked, FlowLayer):
     """Flow layers one after another: z = f_n(... f_1(x)), log-determinants added up.
 
     For steps that are repeated, such as Glow's: one node of the graph however
@@ -53,7 +53,7 @@ class Chain(FlowLayer):
                 "Chain takes one or more flow layers without conditions. "
                 f"Received: {wrong or steps}."
             )
-        self.steps, self.stack, self._stack = steps, stack, None
+        self.steps, self.stack = steps, stack
         self.volume_preserving = all(step.volume_preserving for step in steps)
 
     def build(self, input_shape):
@@ -110,31 +110,8 @@ class Chain(FlowLayer):
     def _reversible(self):
         return is_pure(inner_layers(self.steps))
 
-    @property
-    def variables(self):
-        """Stacked where the steps are; otherwise those of the steps."""
-        return list(self._stack.variables) if self._stack else super().variables
-
-    @property
-    def weights(self):
-        return list(self._stack.variables) if self._stack else super().weights
-
-    def save_own_variables(self, store):
-        """The steps save theirs."""
-
-    def load_own_variables(self, store):
-        """The steps load theirs."""
-
-    def _check_frozen(self):
-        if self._stack and len({step.trainable for step in self.steps}) > 1:
-            frozen = [step.name for step in self.steps if not step.trainable]
-            raise ValueError(
-                f"The stacked steps of '{self.name}' are trained or frozen together; for single "
-                f"ones make it with Chain(steps, stack=False). Received: frozen {frozen}."
-            )
-
     def encode(self, x):
-        self._check_frozen()
+        self._check_frozen(self.steps, "; for single ones make it with Chain(steps, stack=False)")
         if not is_adapting() and lean.mode() == "reversible" and self._reversible:
             return lean.reversible(self._stack or self._series, x, encode_block, decode_block)
         return self._run(encode_block, x)

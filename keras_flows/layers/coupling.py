@@ -143,7 +143,9 @@ class BaseCoupling(FlowLayer):
     def encode(self, x):
         x, *context = x if self.conditions else [x]
         x1, x2 = self._cut(x)
-        params = self._params(x1, context)
+        return self._moved(x1, x2, self._params(x1, context))
+
+    def _moved(self, x1, x2, params):
         if self.spline:
             z2, log_slope = self.spline.encode(x2, params)
             return self._join(x1, z2), self.sum(log_slope)
@@ -155,7 +157,9 @@ class BaseCoupling(FlowLayer):
     def decode(self, z):
         z, *context = z if self.conditions else [z]
         z1, z2 = self._cut(z)
-        params = self._params(z1, context)
+        return self._moved_back(z1, z2, self._params(z1, context))
+
+    def _moved_back(self, z1, z2, params):
         if self.spline:
             x2, log_slope = self.spline.decode(z2, params)
             return self._join(z1, x2), self.sum(log_slope)
@@ -163,6 +167,17 @@ class BaseCoupling(FlowLayer):
         if log_scale is None:
             return self._join(z1, z2 + shift), None
         return self._join(z1, z2 * ops.exp(-log_scale) + shift), -self.sum(log_scale)
+
+    def reencode(self, z, moved):
+        """x = decode(z), and what `encode` gives of x + moved: `x, (z, log_det)`.
+
+        For a backward pass that has only z, and takes gradients for `moved`, which is 0: with one
+        evaluation of the network, which sees the same in both directions. x is constant there.
+        """
+        (z1, z2), (moved1, moved2) = self._cut(z), self._cut(moved)
+        params = self._params(z1 + moved1, [])
+        x = ops.stop_gradient(self._moved_back(z1, z2, params)[0])
+        return x, self._moved(z1 + moved1, self._cut(x)[1] + moved2, params)
 
     def get_config(self):
         net = serialize_shared(self.net)

@@ -46,6 +46,10 @@ class Stack:
         """Whether each weight of a block trains."""
         return [variable.trainable for variable in self.variables]
 
+    def layers(self, index):
+        """Those of a block."""
+        return self.block
+
     def rows(self, values):
         """The weights of each block, from those of all."""
         return list(zip(*[ops.unstack(value, self.length) for value in values]))
@@ -102,6 +106,9 @@ class Series(Stack):
         self.own = [_variables(block) for block in blocks]
         self.variables = [variable for row in self.own for variable in row]
 
+    def layers(self, index):
+        return self.blocks[index]
+
     def rows(self, values):
         values = iter(values)
         return [[next(values) for _ in row] for row in self.own]
@@ -115,6 +122,35 @@ class Series(Stack):
     def within(self, index, weights, function, *args):
         with keras.StatelessScope(state_mapping=list(zip(self.own[index], weights))):
             return function(self.blocks[index], *args)
+
+
+class Stacked:
+    """Mixed into a layer of layers that may be stacked, `_stack`: what it trains, and its files."""
+
+    _stack = None
+
+    @property
+    def variables(self):
+        """Stacked where the inner layers are; otherwise theirs."""
+        return list(self._stack.variables) if self._stack else super().variables
+
+    @property
+    def weights(self):
+        return list(self._stack.variables) if self._stack else super().weights
+
+    def save_own_variables(self, store):
+        """The inner layers save theirs."""
+
+    def load_own_variables(self, store):
+        """The inner layers load theirs."""
+
+    def _check_frozen(self, layers, otherwise=""):
+        if self._stack and len({layer.trainable for layer in layers}) > 1:
+            frozen = [layer.name for layer in layers if not layer.trainable]
+            raise ValueError(
+                f"The stacked layers of '{self.name}' are trained or frozen together{otherwise}. "
+                f"Received: frozen {frozen}."
+            )
 
 
 def repeated(steps):
@@ -159,7 +195,7 @@ def can_stack(blocks, trusted=False):
         and len({id(v) for v in own}) == len(own)
         and all(shape == shapes[0] for shape in shapes)
         and is_pure(layers)
-        and not any(getattr(layer, "stack", None) for layer in layers)
+        and not any(getattr(layer, "_stack", None) for layer in layers)
         and (trusted or all(type(layer).__module__.startswith(PACKAGES) for layer in layers))
     )
 

@@ -139,13 +139,13 @@ class TransformerAutoregressive(FlowLayer):
         batch, (tokens, size) = ops.shape(z)[0], z.shape[1:]
         if strength is not None:  # both at once: with the context, then without it
             context = ops.concatenate([context, ops.zeros_like(context)])
-        places = self.net.places(context)
+        ready = self.net.ready(context)
         twice = 1 if strength is None else 2
 
         def body(i, carry):
             before, x, log_slope, *cache = carry
             before = before if strength is None else ops.concatenate([before, before])
-            params, cache = self.net.step(before, i, places, cache)
+            params, cache = self.net.step(before, i, ready, cache)
             if strength is not None:
                 given, free = ops.split(params, 2)
                 params = given + ops.take(strength, i, axis=1)[:, None] * (given - free)

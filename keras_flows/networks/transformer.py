@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_flows.layers.flow_layer import is_shape, register
 from keras_flows.networks.attention import AttentionBlock, Linear, Norm
+from keras_flows.networks.repeat import Repeat
 
 
 class Tokens(keras.layers.Layer):
@@ -50,13 +51,19 @@ class Tokens(keras.layers.Layer):
         if context:
             self.given.build(context[0])
         block = {"causal": self.causal, **own}
-        self.blocks = [
+        blocks = [
             AttentionBlock(self.sizes["heads"], self.sizes["expansion"], **block)
             for _ in range(self.sizes["layers"])
         ]
+        self.repeat = Repeat(blocks, **own)
         self.norm, self.out = Norm(**own), Linear(self.sizes["outputs"], "zeros", **own)
-        for layer in (*self.blocks, self.norm, self.out):
+        for layer in (*blocks, self.repeat, self.norm, self.out):
             layer.build((None, shape[1], channels))
+
+    @property
+    def blocks(self):
+        """The attention blocks, which files know by this name."""
+        return self.repeat.blocks
 
     def _places(self, context, dtype):
         """What is added to the embeddings: positions, and the context for all of them."""
@@ -66,9 +73,8 @@ class Tokens(keras.layers.Layer):
         return places + self.given.call(ops.cast(context, dtype))[:, None]
 
     def _through(self, h):
-        for block in self.blocks:
-            h = block(h)
-        return ops.cast(self.out.call(self.norm.call(h)), self.variable_dtype)
+        h = self.norm.call(self.repeat.call(h))
+        return ops.cast(self.out.call(h), self.variable_dtype)
 
     def compute_output_shape(self, input_shape):
         shape = input_shape if is_shape(input_shape) else input_shape[0]
@@ -135,16 +141,16 @@ class CausalTransformer(Tokens):
         channels = self.sizes["channels"]
         return [part for b in self.blocks for part in b.empty(batch, tokens, channels)]
 
-    def places(self, context):
-        """What `step` needs of the context."""
-        return self._places(context, self.variable_dtype)
+    def ready(self, context):
+        """What `step` needs of the context and of the weights."""
+        return self._places(context, self.variable_dtype), self.repeat.each()
 
-    def step(self, before, i, places, cache):
+    def step(self, before, i, ready, cache):
         """Outputs of token i, `(batch, outputs)`, given token i - 1; and the cache with token i."""
-        start = ops.convert_to_tensor(self.start)
+        start, (places, each) = ops.convert_to_tensor(self.start), ready
         h = ops.where(i == 0, start, self.embed.call(before)) + ops.take(places, i, axis=1)
         filled = []
-        for block, keys, values in zip(self.blocks, cache[::2], cache[1::2]):
-            h, *new = block.step(h, i, keys, values)
+        for index, (weights, *known) in enumerate(zip(each, cache[::2], cache[1::2])):
+            h, *new = self.repeat.within(index, weights, AttentionBlock.step, h, i, *known)
             filled += new
         return self.out.call(self.norm.call(h)), filled

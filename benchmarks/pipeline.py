@@ -1,0 +1,79 @@
+"""What feeding `fit` takes: `python -m benchmarks.pipeline`.
+
+For each backend a fresh process reads batches of each script's kind of data,
+through the `Shuffled` that all of them train from: alone, and in the `fit` of
+a flow that does next to nothing, which is then the least a step can take. GPUs
+are hidden.
+"""
+
+import sys
+
+from benchmarks import command, report
+from benchmarks.contenders import BACKENDS
+from benchmarks.processes import measured, publish, say
+
+# As the scripts have them: what a sample is, how many there are, batch size, mirrored or not.
+CASES = {
+    "nice_mnist": {"shape": (784,), "dtype": "float32", "rows": 55000, "batch": 128},
+    "maf_tabular, BSDS300": {"shape": (63,), "dtype": "float32", "rows": 1000000, "batch": 100},
+    "glow_mnist": {"shape": (28, 28, 1), "dtype": "uint8", "rows": 55000, "batch": 32},
+    "glow_cifar10": {
+        "shape": (32, 32, 3), "dtype": "uint8", "rows": 45000, "batch": 64, "flip": True
+    },
+    "glow_celeba, 64x64, a file": {
+        "shape": (64, 64, 3), "dtype": "uint8", "rows": 30000, "batch": 64, "flip": True,
+        "mapped": True,
+    },
+}  # fmt: skip
+HEADER = ("data", "backend", "batch", "a batch alone, ms", "a step of `fit`, ms", "samples/s")
+QUICK = {"steps": 5, "backends": ["tensorflow"], "scale": 0.01}
+
+
+def parse(argv):
+    parser = command.parser("pipeline", __doc__, QUICK, BACKENDS)
+    parser.add_argument("--steps", type=int, default=100, help="batches that are timed")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the sizes of the data sets")
+    args = command.parsed(parser, argv)
+    if args.steps < 2 or not 0 < args.scale <= 1:
+        parser.error("--steps must be 2 or more, and --scale in (0, 1]")
+    return args
+
+
+def run_all(args):
+    runs = []
+    for name, case in CASES.items():
+        case = {**case, "rows": max(case["batch"], int(case["rows"] * args.scale))}
+        for backend in args.backends:
+            entry = {"data": name, "backend": backend, "batch": case["batch"]}
+            entry |= measured("pipeline_worker", {"case": case, "steps": args.steps}, backend)
+            runs.append(entry)
+            say(" ".join(row(entry)))
+    return runs
+
+
+def row(entry):
+    return (
+        *(str(entry[key]) for key in ("data", "backend", "batch")),
+        f"{1000 * entry['alone_s']:.2f}",
+        f"{1000 * entry['step_s']:.2f}",
+        f"{entry['batch'] / entry['step_s']:.0f}",
+    )
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse(argv)
+    result = report.setting("pipeline", argv)
+    result["runs"] = runs = run_all(args)
+    how = f"medians of {args.steps} batches; arrays in memory, and one mapped from a file"
+    notes = (
+        "One process each. `fit` trains a flow of one scaling, without callbacks: its step is "
+        "Keras' own work and waiting for data. A model whose step takes longer waits for nothing."
+    )
+    page = report.page("Feeding training", how, result, HEADER, map(row, runs), notes)
+    publish("pipeline", page, result, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
