@@ -43,7 +43,7 @@ def run_all(args):
                 except RuntimeError as error:
                     entry["failed"] = str(error).splitlines()[-1]
                 else:
-                    entry["activations"] = entry["peak"] - entry["held"] - entry["weights"]
+                    entry["activations"] = entry["peak"] - entry["held"]
                 runs.append(entry)
                 say(f"{backend} {depth} {mode}: {entry}")
     for run in runs:
@@ -86,9 +86,9 @@ def main(argv=None):
     result["runs"] = runs = run_all(args)
     how = f"Glow, 32x32x3, 3 scales of `depth` steps, {args.hidden} channels, batch {args.batch}"
     notes = (
-        "Activations: the largest resident memory during steps, less what was resident after a "
-        "step of one picture (weights, moments, program) and less the weights once more, for "
-        "gradients. One process each; `ordinary` keeps all activations."
+        "Activations: the largest resident memory during steps, less the largest during steps of "
+        "one picture (weights, moments, gradients, program), each after a first step that traces "
+        "and compiles. One process each; `ordinary` keeps all activations."
     )
     page = report.page("Memory of training", how, result, HEADER, map(row, runs), notes)
     publish("memory", page, result, args.out)

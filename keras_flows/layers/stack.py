@@ -89,7 +89,10 @@ class Stack:
         def body(i, carry, out):
             carry, row = function(None, [ops.take(v, i, axis=0) for v in values], carry)
             at = ops.reshape(i, (1, 1))
-            return i - 1, carry, [ops.scatter_update(o, at, r[None]) for o, r in zip(out, row)]
+            out = [ops.scatter_update(o, at, r[None]) for o, r in zip(out, row)]
+            # 0, when all of the row is there: TensorFlow else begins with several blocks at once.
+            wait = 0 * sum(ops.cast(ops.reshape(r, (-1,))[0] == 0, "int32") for r in row)
+            return i - 1 + wait, carry, out
 
         out = [ops.zeros_like(value) for value in like]
         start = ops.convert_to_tensor(self.length - 1, "int32")
