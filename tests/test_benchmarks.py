@@ -401,6 +401,7 @@ def test_ways_of_training_are_compared_within_a_backend_and_round(monkeypatch, t
         return {"samples_per_s": speed, "cpu_s_per_step": 1, "first_loss": 2.0, "last_loss": 1.0}
 
     monkeypatch.setattr(options, "measured", measured)
+    monkeypatch.setattr(options.Way, "needs", ())
     assert options.main(f"nice --backends tensorflow,jax --out {tmp_path}".split()) == 0
     page = (tmp_path / "options_nice.md").read_text()
     assert "|jax|mixed_bfloat16|30 (30..30)|1.50|1000|2.0 -> 1.0|" in page
