@@ -24,6 +24,11 @@ def batch_mean(values):
     return _Mean(name="batch_mean", dtype=dtype)(values, values)
 
 
+def on_accelerator():
+    """Whether Keras sees anything but CPUs."""
+    return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
 def sharing(model):
     """How many devices of this process share each batch of the model's."""
     distribution = keras.distribution.distribution()

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_flows import Flow, autodiff, layers, lean, networks
 from keras_flows.cost import multiply_adds
-from keras_flows.layers import stack
+from keras_flows.layers import repeats
 from keras_flows.layers.flow_layer import Ledger
 from keras_flows.models import Glow
 from tests.multiscale import smooth_pictures, train_briefly
@@ -37,7 +37,7 @@ def glow_chain(repeats=3, network=wide, shape=IMAGE, stack=True):
 def way(request, monkeypatch):
     if keras.backend.backend() != "torch":
         repetitions = 2 if request.param == "loop" else 99
-        monkeypatch.setitem(stack.LOOP_FROM, keras.backend.backend(), repetitions)
+        monkeypatch.setitem(repeats.LOOP_FROM, keras.backend.backend(), repetitions)
     return request.param
 
 

@@ -15,7 +15,8 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
-from keras_flows.layers.stack import Series, Stack, Stacked, can_stack, pays, repeated
+from keras_flows.layers.repeats import can_stack, pays, repeated
+from keras_flows.layers.stack import Series, Stack, Stacked
 from keras_flows.lean import inner_layers, is_pure
 
 

@@ -1,20 +1,12 @@
 """Steps that repeat: their weights in one variable each, traced and compiled once."""
 
 import functools
-import json
-import math
-import re
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.lean import inner_layers, is_pure
-
-# Repetitions from which a loop, traced once, is worth steps that take 5% longer on TensorFlow.
-LOOP_FROM = {"tensorflow": 8, "jax": 2, "torch": math.inf}
-NAMES = ("name", "keras_history", "input_layers", "output_layers")  # where configs name layers
-PACKAGES = ("keras_flows.", "keras.")
+from keras_flows.layers.repeats import loops, variables_of
 
 
 class Stack:
@@ -30,7 +22,7 @@ class Stack:
     """
 
     def __init__(self, blocks, add_weight):
-        rows = [_variables(block) for block in blocks]
+        rows = [variables_of(block) for block in blocks]
         self.block, self.own, self.length = blocks[0], rows[0], len(blocks)
         self.loops = loops(blocks)
         self.variables = [_stacked(column, add_weight) for column in zip(*rows)]
@@ -106,7 +98,7 @@ class Series(Stack):
 
     def __init__(self, blocks):
         self.blocks, self.length = blocks, len(blocks)
-        self.own = [_variables(block) for block in blocks]
+        self.own = [variables_of(block) for block in blocks]
         self.variables = [variable for row in self.own for variable in row]
 
     def layers(self, index):
@@ -156,76 +148,6 @@ class Stacked:
             )
 
 
-def repeated(steps):
-    """The steps cut into the shortest blocks that are alike, or None if nothing repeats."""
-    try:
-        kinds = [_kind(step) for step in steps]
-    except (NotImplementedError, TypeError, ValueError):
-        return None  # a layer without a config says nothing of whether it is like another
-    for period in range(1, len(steps) // 2 + 1):
-        if len(steps) % period == 0 and kinds[period:] == kinds[:-period]:
-            return [steps[i : i + period] for i in range(0, len(steps), period)]
-    return None
-
-
-def loops(blocks):
-    """Whether a loop runs the blocks, or they are traced one after another.
-
-    Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one.
-    """
-    backend = keras.backend.backend()
-    slow = backend == "jax" and not on_accelerator() and _convolves(blocks[0])
-    return len(blocks) >= LOOP_FROM[backend] and not slow
-
-
-def pays(blocks):
-    """Whether to stack unasked: JAX is slow to train and to compile what is cut from a stack."""
-    return keras.backend.backend() != "jax" or loops(blocks)
-
-
-def can_stack(blocks, trusted=False):
-    """Whether built blocks can share variables: each with weights of its own, of the same shapes,
-    and, unless they are trusted, layers whose config is known to say what they are."""
-    rows = [_variables(block) for block in blocks]
-    shapes = [[(tuple(v.shape), v.dtype, v.trainable) for v in row] for row in rows]
-    own = [v for row in rows for v in row]
-    layers = inner_layers(step for block in blocks for step in block)
-    return (
-        bool(own)
-        and all(
-            v._value is not None and v.regularizer is None and v.constraint is None for v in own
-        )
-        and len({id(v) for v in own}) == len(own)
-        and all(shape == shapes[0] for shape in shapes)
-        and is_pure(layers)
-        and not any(getattr(layer, "_stack", None) for layer in layers)
-        and (trusted or all(type(layer).__module__.startswith(PACKAGES) for layer in layers))
-    )
-
-
-def _variables(block):
-    return [variable for layer in block for variable in layer.variables]
-
-
-def _kind(layer):
-    """The layer's config without names and seeds, which make no difference to what it computes."""
-    config = keras.saving.serialize_keras_object(layer)
-    text = json.dumps(_nameless(config, {}), sort_keys=True)
-    if "__lambda__" in text:
-        raise ValueError("The config of a lambda does not say what it has closed over.")
-    return text
-
-
-def _nameless(config, names, named=False):
-    """Configs with each name, and no other string, replaced by how many came before it."""
-    if isinstance(config, dict):
-        drop = ("seed", "shared_object_id", "build_config")
-        return {k: _nameless(v, names, k in NAMES) for k, v in config.items() if k not in drop}
-    if isinstance(config, (list, tuple)):
-        return [_nameless(v, names, named) for v in config]
-    return names.setdefault(config, len(names)) if named and isinstance(config, str) else config
-
-
 def _stacked(column, add_weight):
     first = column[0]
     value = np.stack([ops.convert_to_numpy(variable) for variable in column])
@@ -268,16 +190,3 @@ def _make_row(variable, whole, index):
     del variable.__dict__["_value"]
     variable.__class__ = _row_class(type(variable))
     variable._whole, variable._index = whole, index
-
-
-def on_accelerator():
-    """Whether Keras sees anything but CPUs."""
-    return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
-
-
-def _convolves(block):
-    return any(
-        re.search(r"Conv(\dD|olution)", type(layer).__name__)
-        and not getattr(layer, "as_products", False)
-        for layer in inner_layers(block)
-    )

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from keras_flows.layers.stack import on_accelerator
+from keras_flows.devices import on_accelerator
 
 
 class Convolution(layers.Conv2D):

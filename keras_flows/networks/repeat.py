@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_flows.layers.stack import Stack, Stacked, can_stack
+from keras_flows.layers.repeats import can_stack
+from keras_flows.layers.stack import Stack, Stacked
 
 
 class Repeat(Stacked, keras.layers.Layer):
