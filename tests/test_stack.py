@@ -306,3 +306,14 @@ def test_stacked_weights_cost_what_single_ones_do():
     chain, single = glow_chain(), glow_chain(stack=False)
     shape = (None, *IMAGE)
     assert multiply_adds(chain, shape) == multiply_adds(single, shape) > 0
+
+
+def test_layers_whose_weights_are_stacked_are_not_stacked_again():
+    if keras.backend.backend() == "jax":
+        pytest.skip("there a transformer's blocks have weights of their own")
+    nets = [networks.VisionTransformer(6, 8, layers=2) for _ in range(2)]
+    chain = layers.Chain([affine(net, split="halves") for net in nets])
+    chain.build((None, 4, 6))
+    assert nets[0].repeat._stack and chain._stack is None
+    x = ops.convert_to_tensor(images((2, 4, 6)))
+    np.testing.assert_allclose(array(chain.decode(chain(x))[0]), array(x), atol=1e-5)
