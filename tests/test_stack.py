@@ -287,8 +287,8 @@ def test_a_transformers_blocks_compute_what_they_do_one_after_another(way):
     for block in net.blocks:
         expected = block(expected)
     np.testing.assert_allclose(array(net.repeat(h)), array(expected), rtol=1e-5, atol=1e-5)
-    for weights, block in zip(net.repeat.each(), net.blocks):
-        one = net.repeat.within(net.blocks.index(block), weights, type(block).call, h)
+    for i, (weights, block) in enumerate(zip(net.repeat.each(), net.blocks)):
+        one = net.repeat.within(i, weights, type(block).call, h)
         np.testing.assert_allclose(array(one), array(block(h)), rtol=1e-5, atol=1e-5)
 
 
