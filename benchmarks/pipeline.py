@@ -67,8 +67,9 @@ def main(argv=None):
     result["runs"] = runs = run_all(args)
     how = f"medians of {args.steps} batches; arrays in memory, and one mapped from a file"
     notes = (
-        "One process each. `fit` trains a flow of one scaling: its step is Keras' own work, waiting "
-        "for data, and little arithmetic. A model whose step takes longer waits for nothing."
+        "One process each. `fit` trains a flow of one scaling: its step is Keras' own work, "
+        "waiting for data, and little arithmetic. A model whose step takes longer waits for "
+        "nothing."
     )
     page = report.page("Feeding training", how, result, HEADER, map(row, runs), notes)
     publish("pipeline", page, result, args.out)
