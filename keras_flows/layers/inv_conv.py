@@ -26,14 +26,34 @@ def plu(matrix):
     return np.eye(n)[order].T, lower, np.triu(u)
 
 
+def _inverse(lower):
+    """The inverse of a lower triangle, by those of ever larger blocks on its diagonal.
+
+    Products of matrices: solvers' threads wait for each other on JAX.
+    """
+    n = lower.shape[0]
+    if n > 64:
+        half = n // 2
+        first, last = _inverse(lower[:half, :half]), _inverse(lower[half:, half:])
+        beside = -last @ lower[half:, :half] @ first
+        above = ops.concatenate([first, ops.zeros_like(ops.transpose(beside))], axis=1)
+        return ops.concatenate([above, ops.concatenate([beside, last], axis=1)], axis=0)
+    inverse = ops.eye(n, dtype=lower.dtype) / ops.diagonal(lower)
+    for size in (2**i for i in range((n - 1).bit_length())):
+        block = np.arange(n) // size
+        beside = (block[:, None] % 2 == 1) & (block[:, None] == block + 1)
+        inverse = inverse - inverse @ (lower * ops.convert_to_tensor(beside, lower.dtype)) @ inverse
+    return inverse
+
+
 @register
 class InvConv(FlowLayer):
     """Invertible 1x1 convolution: z = x W on the last axis, log|det dz/dx| = positions * sum(s).
 
     W = P (L + I) (U + diag(sign exp(s))): the permutation P and the signs are
     fixed, the strictly triangular L and U and the log-diagonal s are trained.
-    W starts as a random rotation or permutation. The inverse solves two triangular systems;
-    no determinant is ever taken.
+    W starts as a random rotation or permutation. The inverses of both triangles are products of
+    matrices; no determinant is ever taken.
 
     Args:
         seed: integer that fixes the start.
@@ -68,7 +88,7 @@ class InvConv(FlowLayer):
         self.lower = self._weight("lower", np.tril(lower, -1))
         self.upper = self._weight("upper", np.triu(u, 1))
         self.log_diagonal = self._weight("log_diagonal", np.log(np.abs(diagonal)))
-        self._mask = np.tril(np.ones((size, size)), -1)
+        self._mask, self._eye = np.tril(np.ones((size, size)), -1), np.eye(size)
 
     def _weight(self, name, value, trainable=True):
         return self.add_weight(
@@ -79,28 +99,33 @@ class InvConv(FlowLayer):
         )
 
     def _triangles(self):
-        mask = ops.convert_to_tensor(self._mask, self.compute_dtype)
-        eye = ops.eye(len(self._mask), dtype=self.compute_dtype)
+        mask, eye = (ops.convert_to_tensor(m, self.compute_dtype) for m in (self._mask, self._eye))
+        above = ops.convert_to_tensor(self._mask.T, self.compute_dtype)
         diagonal = self.sign * ops.exp(self.log_diagonal)
-        lower = self.lower * mask + eye
-        return lower, self.upper * ops.transpose(mask) + eye * diagonal
+        return self.lower * mask + eye, self.upper * above + eye * diagonal
+
+    def _kernel(self, lower, upper):
+        # `@` between tensors keeps float64, which ops.matmul drops on torch.
+        return ops.convert_to_tensor(self.p) @ (lower @ upper)
 
     def encode(self, x):
-        # `@` between tensors keeps float64, which ops.matmul drops on torch.
-        lower, upper = self._triangles()
-        kernel = ops.convert_to_tensor(self.p) @ (lower @ upper)
+        kernel = self._kernel(*self._triangles())
         return self._mix(x, kernel), positions(x) * ops.sum(self.log_diagonal)
 
     def decode(self, z):
         lower, upper = self._triangles()
-        kernel = ops.solve_triangular(lower, ops.transpose(self.p), lower=True)
-        kernel = ops.solve_triangular(upper, kernel, lower=False)
+        inverse = ops.transpose(_inverse(ops.transpose(upper)))
+        inverse = inverse @ (_inverse(lower) @ ops.transpose(self.p))
+        # A step of Newton's, to the inverse of the kernel as it was rounded for encoding.
+        eye = ops.convert_to_tensor(self._eye, lower.dtype)
+        error = eye - self._kernel(lower, upper) @ inverse
+        kernel = inverse + inverse @ error
         return self._mix(z, kernel), -positions(z) * ops.sum(self.log_diagonal)
 
     @staticmethod
     def _mix(x, kernel):
         # One matrix product: with more axes some backends broadcast the kernel.
-        return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, ops.shape(x))
+        return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, (-1, *ops.shape(x)[1:]))
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed, "start": self.start}
