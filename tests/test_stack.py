@@ -35,9 +35,7 @@ def glow_chain(repeats=3, network=wide, shape=IMAGE, stack=True):
 
 @pytest.fixture(params=["loop", "unrolled"])
 def way(request, monkeypatch):
-    if keras.backend.backend() != "torch":
-        repetitions = 2 if request.param == "loop" else 99
-        monkeypatch.setitem(repeats.LOOP_FROM, keras.backend.backend(), repetitions)
+    monkeypatch.setattr(repeats, "LOOP_FROM", 2 if request.param == "loop" else 99)
     return request.param
 
 
@@ -77,10 +75,17 @@ def test_an_optimizer_sees_one_variable_for_all_steps():
     assert few == many < 60
 
 
-def test_jax_stacks_unasked_what_a_loop_runs():
+def test_jax_stacks_unasked_what_a_loop_can_run():
     on_jax = keras.backend.backend() == "jax"
-    assert glow_chain(stack=None)._stack.loops == on_jax
+    assert glow_chain(stack=None)._stack
     assert (glow_chain(stack=None, network=lambda: conv_net(2))._stack is None) == on_jax
+
+
+def test_few_steps_are_looped_where_memory_is_what_counts():
+    stack = glow_chain(stack=None)._stack
+    assert not stack.loops and not glow_chain(stack=False)._series.lean.loops
+    assert stack.lean.loops == (keras.backend.backend() != "torch")
+    assert stack.lean.variables is stack.variables and not stack.loops
 
 
 def test_files_are_the_same_with_stacked_weights_and_without(tmp_path):

@@ -114,7 +114,8 @@ class Chain(Stacked, FlowLayer):
     def encode(self, x):
         self._check_frozen(self.steps, "; for single ones make it with Chain(steps, stack=False)")
         if not is_adapting() and lean.mode() == "reversible" and self._reversible:
-            return lean.reversible(self._stack or self._series, x, encode_block, decode_block)
+            stack = self._stack or self._series
+            return lean.reversible(stack.lean, x, encode_block, decode_block)
         return self._run(encode_block, x)
 
     def decode(self, z):
@@ -124,6 +125,7 @@ class Chain(Stacked, FlowLayer):
         stack = self._stack
         if stack is None or is_adapting():
             return function(self.steps, x)
+        stack = stack.lean if lean.mode() else stack
 
         def step(index, weights, carry):
             def block(x, *weights):

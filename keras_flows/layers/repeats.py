@@ -1,7 +1,6 @@
 """Whether steps repeat, and whether their weights are stacked and a loop runs them."""
 
 import json
-import math
 import re
 
 import keras
@@ -9,8 +8,9 @@ import keras
 from keras_flows.devices import on_accelerator
 from keras_flows.lean import inner_layers, is_pure
 
-# Repetitions from which a loop, traced once, is worth steps that take 5% longer on TensorFlow.
-LOOP_FROM = {"tensorflow": 8, "jax": 2, "torch": math.inf}
+LOOP_FROM = (
+    8  # repetitions from which a loop, traced once, is worth steps that take 5 to 20% longer
+)
 NAMES = ("name", "keras_history", "input_layers", "output_layers")  # where configs name layers
 PACKAGES = ("keras_flows.", "keras.")
 
@@ -28,18 +28,20 @@ def repeated(steps):
 
 
 def loops(blocks):
-    """Whether a loop runs the blocks, or they are traced one after another.
+    """Whether a loop runs the blocks, or they are traced one after another."""
+    return len(blocks) >= LOOP_FROM and can_loop(blocks)
 
-    Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one.
-    """
+
+def can_loop(blocks):
+    """Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one."""
     backend = keras.backend.backend()
     slow = backend == "jax" and not on_accelerator() and _convolves(blocks[0])
-    return len(blocks) >= LOOP_FROM[backend] and not slow
+    return backend != "torch" and not slow
 
 
 def pays(blocks):
-    """Whether to stack unasked: JAX is slow to train and to compile what is cut from a stack."""
-    return keras.backend.backend() != "jax" or loops(blocks)
+    """Whether to stack unasked: JAX compiles what is only ever cut from a stack more slowly."""
+    return keras.backend.backend() != "jax" or can_loop(blocks)
 
 
 def can_stack(blocks, trusted=False):

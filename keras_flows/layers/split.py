@@ -13,7 +13,8 @@ def cut(layer, x, sizes):
             f"for a last axis of {x.shape[-1]}. Received: shape={tuple(x.shape)}."
         )
     # Unlike slices, whose gradients TensorFlow pads one by one.
-    return list(ops.split(x, [sum(sizes[:i]) for i in range(1, len(sizes))], axis=-1))
+    at = [sum(sizes[:i]) for i in range(1, len(sizes))]
+    return list(ops.split(x, len(sizes) if len(set(sizes)) == 1 else at, axis=-1))
 
 
 def check_joinable(layer, shapes, count=None):

@@ -1,12 +1,13 @@
 """Steps that repeat: their weights in one variable each, traced and compiled once."""
 
+import copy
 import functools
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.layers.repeats import loops, variables_of
+from keras_flows.layers.repeats import can_loop, loops, variables_of
 
 
 class Stack:
@@ -24,11 +25,19 @@ class Stack:
     def __init__(self, blocks, add_weight):
         rows = [variables_of(block) for block in blocks]
         self.block, self.own, self.length = blocks[0], rows[0], len(blocks)
-        self.loops = loops(blocks)
+        self.loops, self._can_loop = loops(blocks), can_loop(blocks)
         self.variables = [_stacked(column, add_weight) for column in zip(*rows)]
         for i, row in enumerate(rows):
             for variable, whole in zip(row, self.variables):
                 _make_row(variable, whole, i)
+
+    @property
+    def lean(self):
+        """The same in a loop wherever it can be: of blocks outside of one, several are under way
+        at once, each with activations of its own."""
+        stack = copy.copy(self)
+        stack.loops = self._can_loop
+        return stack
 
     def values(self):
         """The weights as tensors."""
@@ -44,7 +53,7 @@ class Stack:
 
     def rows(self, values):
         """The weights of each block, from those of all."""
-        return list(zip(*[ops.unstack(value, self.length) for value in values]))
+        return list(zip(*[_rows(value, self.length) for value in values]))
 
     def joined(self, rows):
         """The inverse of `rows`."""
@@ -94,7 +103,7 @@ class Stack:
 class Series(Stack):
     """The same for blocks that differ, each with variables of its own."""
 
-    loops = False
+    loops = _can_loop = False
 
     def __init__(self, blocks):
         self.blocks, self.length = blocks, len(blocks)
@@ -146,6 +155,13 @@ class Stacked:
                 f"The stacked layers of '{self.name}' are trained or frozen together{otherwise}. "
                 f"Received: frozen {frozen}."
             )
+
+
+def _rows(value, n):
+    """`ops.unstack`, whose gradient on JAX would be n tensors padded and added up."""
+    if keras.backend.backend() != "jax":
+        return ops.unstack(value, n)
+    return [ops.squeeze(row, 0) for row in ops.split(value, n)]
 
 
 def _stacked(column, add_weight):

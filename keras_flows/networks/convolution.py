@@ -20,7 +20,7 @@ class Convolution(layers.Conv2D):
         self.as_products = (
             keras.backend.backend() == "jax"
             and not on_accelerator()
-            and (size == 1 or size == 3 and 4 * few <= many)
+            and (size == 1 or size == 3 and 2 * few <= many)
         )
 
     def call(self, x):
@@ -46,7 +46,7 @@ class Convolution(layers.Conv2D):
 def _times(x, matrix):
     """x @ matrix as one product of two matrices."""
     y = ops.reshape(x, (-1, x.shape[-1])) @ matrix
-    return ops.reshape(y, (*ops.shape(x)[:-1], matrix.shape[-1]))
+    return ops.reshape(y, (-1, *x.shape[1:-1], matrix.shape[-1]))
 
 
 def _windows(x, size):
