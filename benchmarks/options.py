@@ -1,4 +1,4 @@
-"""What options of Keras do to training speed: `python -m benchmarks.options nice`, or glow.
+"""What options do to training speed: `python -m benchmarks.options nice`, or glow.
 
 Each way of training runs in a process of its own, on one backend after the
 other, and takes turns with the others over several rounds. GPUs are hidden.
@@ -16,22 +16,25 @@ from benchmarks.rounds import interleaved, status
 
 @dataclass(frozen=True)
 class Way:
-    """One line of the table: a backend, options of `compile` and a dtype policy."""
+    """One line of the table: a backend, options of `compile`, a dtype policy, the environment."""
 
     backend: str
     compile: dict = field(default_factory=dict)
     policy: str = "float32"
+    env: dict = field(default_factory=dict)
 
     @property
     def needs(self):
         return (self.backend,)
 
 
+KEEP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000"}  # of glibc
 WAYS = {
     "as it comes": {},
     "mixed_bfloat16": {"policy": "mixed_bfloat16"},
     "steps_per_execution=10": {"compile": {"steps_per_execution": 10}},
     "jit_compile=True": {"compile": {"jit_compile": True}},
+    "memory kept": {"env": KEEP},
 }
 HAVE = {
     "steps_per_execution=10": ("tensorflow", "jax"),
@@ -73,7 +76,7 @@ def run(args, way):
         "policy": way.policy,
         **way.compile,
     }
-    return measured("worker", task, way.backend)
+    return measured("worker", task, way.backend, env=way.env)
 
 
 def rows(runs, left_out):
@@ -110,7 +113,11 @@ def main(argv=None):
     result |= {"left_out": left_out, "runs": runs}
     benchmark = BENCHMARKS[args.model]
     how = f"batch {benchmark.batch}, {args.steps} steps after 10, rounds: {args.rounds}"
-    notes = "Medians over the rounds; ratios are medians of the ratios within a round."
+    kept = " ".join(f"{key}={value}" for key, value in KEEP.items())
+    notes = (
+        "Medians over the rounds; ratios are medians of the ratios within a round. "
+        f"Memory kept: glibc gives none back to the system, `{kept}`."
+    )
     title = f"Options of training, {benchmark.title}"
     page = report.page(title, how, result, HEADER, rows(runs, left_out), notes)
     publish(f"options_{args.model}", page, result, args.out)

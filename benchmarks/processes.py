@@ -10,12 +10,13 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 
-def measured(module, task, backend=None, gpu=False, **options):
+def measured(module, task, backend=None, gpu=False, env=None, **options):
     """What `python -m benchmarks.MODULE TASK` prints on its last line; RuntimeError if it fails.
 
-    GPUs are hidden unless `gpu`; `backend` is Keras', `options` are those of `subprocess.run`.
+    GPUs are hidden unless `gpu`; `env` is added to the environment, `options` are those of
+    `subprocess.run`.
     """
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **(env or {})}
     if not gpu:
         env["CUDA_VISIBLE_DEVICES"] = ""
     if backend:

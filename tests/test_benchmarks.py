@@ -395,9 +395,9 @@ def test_the_likelihoods_become_a_table(monkeypatch, tmp_path):
 
 
 def test_ways_of_training_are_compared_within_a_backend_and_round(monkeypatch, tmp_path):
-    def measured(module, task, backend):
+    def measured(module, task, backend, env):
         fast = 3 if task["policy"] == "mixed_bfloat16" else task.get("steps_per_execution", 2)
-        speed = fast * (10 if backend == "jax" else 1)
+        speed = (fast + len(env)) * (10 if backend == "jax" else 1)
         return {"samples_per_s": speed, "cpu_s_per_step": 1, "first_loss": 2.0, "last_loss": 1.0}
 
     monkeypatch.setattr(options, "measured", measured)
@@ -407,6 +407,7 @@ def test_ways_of_training_are_compared_within_a_backend_and_round(monkeypatch, t
     assert "|jax|mixed_bfloat16|30 (30..30)|1.50|1000|2.0 -> 1.0|" in page
     assert "|tensorflow|steps_per_execution=10|10 (10..10)|5.00|" in page
     assert "|tensorflow|jit_compile=True|" in page and "|jax|jit_compile" not in page
+    assert "|jax|memory kept|40 (40..40)|2.00|" in page
 
 
 @pytest.mark.parametrize("mapped", [False, True])
