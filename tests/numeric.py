@@ -30,9 +30,20 @@ def split_conditions(layer, inputs):
     return list(inputs[:count]), list(inputs[count:])
 
 
+def compiled(function, *inputs):
+    """`function` of arrays: on JAX in one program, where each operation would else be one."""
+    inputs = [ops.convert_to_tensor(x) for x in inputs]
+    if keras.backend.backend() != "jax":
+        return function(*inputs)
+    import jax
+
+    with keras.StatelessScope():  # what the call assigns, seeds of noise, would be no number
+        return jax.jit(function)(*inputs)
+
+
 def encode(layer, inputs):
     """Outputs as a list of arrays, and one log-det a sample."""
-    outputs, log_det = layer.encode(pack([ops.convert_to_tensor(x) for x in inputs]))
+    outputs, log_det = compiled(lambda *x: layer.encode(pack(x)), *inputs)
     log_det = 0.0 if log_det is None else array(log_det)
     return arrays(outputs), np.broadcast_to(log_det, len(inputs[0]))
 
@@ -57,10 +68,15 @@ def jacobian_log_det(layer, inputs):
     return np.linalg.slogdet(rows.astype("float64"))[1]
 
 
+def outputs_of(model, inputs):
+    """What a layer or model makes of arrays, as a list of arrays."""
+    return arrays(compiled(lambda *x: model(pack(x)), *inputs))
+
+
 def built(case):
     """A fresh layer of a case, built by a call."""
     layer = case.make()
-    layer(pack([ops.convert_to_tensor(x) for x in case.inputs(batch=2)]))
+    layer(pack([keras.KerasTensor(x.shape, x.dtype.name) for x in case.inputs(batch=2)]))
     return layer
 
 
@@ -105,4 +121,4 @@ def train(case, layer, steps=5):
 
 def gradient(function, x):
     """The gradient of the sum of a function, as an array."""
-    return array(autodiff.gradient(function, x))
+    return array(compiled(lambda v: autodiff.gradient(function, v), x))

@@ -7,7 +7,6 @@ import json
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 import keras_flows
 from keras_flows.layers.flow_layer import Ledger
@@ -17,10 +16,12 @@ from tests.numeric import (
     array,
     arrays,
     built,
+    compiled,
     encode,
     flat,
     functional,
     jacobian_log_det,
+    outputs_of,
     pack,
     perturb,
     split_conditions,
@@ -235,12 +236,12 @@ def test_saved_model_gives_the_same_numbers(name, direction, tmp_path):
     x = case.inputs()
     if direction == "decoder":
         layer = model.layers[-1]
-        x = arrays(model(pack(x))) + split_conditions(layer, x)[1]
+        x = outputs_of(model, x) + split_conditions(layer, x)[1]
         model = keras_flows.invert(model)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert len(again.weights) == len(model.weights)
-    assert_close(arrays(again(pack(x))), arrays(model(pack(x))), atol=1e-6)
+    assert_close(outputs_of(again, x), outputs_of(model, x), atol=1e-6)
 
 
 @every_layer
@@ -258,9 +259,11 @@ def test_mixed_precision(name):
 
 
 def call(layer, inputs):
-    with Ledger() as ledger:
-        outputs = layer(pack([ops.convert_to_tensor(x) for x in inputs]))
-    return arrays(outputs), [array(entry) for entry in ledger.entries]
+    def entries(*x):
+        with Ledger() as ledger:
+            return flat(layer(pack(x))), ledger.entries
+
+    return [arrays(values) for values in compiled(entries, *inputs)]
 
 
 @every_layer
@@ -270,8 +273,8 @@ def test_any_batch_size_and_samples_do_not_mix(name):
     perturb(model)
     assert all(output.shape[0] is None for output in flat(model.outputs))
     x = case.inputs(batch=4)
-    whole = arrays(model(pack(x)))
-    alone = arrays(model(pack([v[2:3] for v in x])))
+    whole = outputs_of(model, x)
+    alone = outputs_of(model, [v[2:3] for v in x])
     assert_close(alone, [z[2:3] for z in whole], atol=1e-5)
 
 
@@ -288,7 +291,7 @@ def test_output_shapes_are_known_before_a_call(name):
     case = CASES[name]
     model = functional(case)
     x = case.inputs()
-    outputs = arrays(model(pack(x)))
+    outputs = outputs_of(model, x)
     assert [t.shape[1:] for t in flat(model.outputs)] == [z.shape[1:] for z in outputs]
     assert [t.dtype for t in flat(model.outputs)] == [z.dtype.name for z in outputs]
 
