@@ -412,7 +412,7 @@ def test_ways_of_training_are_compared_within_a_backend_and_round(monkeypatch, t
 
 @pytest.mark.parametrize("mapped", [False, True])
 def test_feeding_is_measured_alone_and_in_fit(monkeypatch, tmp_path, mapped):
-    case = {"shape": (4, 4, 3), "dtype": "uint8", "rows": 9, "batch": 2, "flip": True}
+    case = {"shape": (16, 16, 3), "dtype": "uint8", "rows": 99, "batch": 64, "flip": True}
     monkeypatch.setattr(pipeline, "CASES", {"tiny": {**case, "mapped": mapped}})
     monkeypatch.setattr(pipeline, "measured", lambda _, task, __: pipeline_worker.measure(**task))
     backend = keras.backend.backend()
