@@ -35,7 +35,8 @@ def glow_chain(repeats=3, network=wide, shape=IMAGE, stack=True):
 
 @pytest.fixture(params=["loop", "unrolled"])
 def way(request, monkeypatch):
-    monkeypatch.setattr(repeats, "LOOP_FROM", 2 if request.param == "loop" else 99)
+    start = 2 if request.param == "loop" else 99
+    monkeypatch.setattr(repeats, "LOOP_FROM", dict.fromkeys(repeats.LOOP_FROM, start))
     return request.param
 
 
