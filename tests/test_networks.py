@@ -8,6 +8,7 @@ from keras import ops
 from keras_flows import Flow, layers
 from keras_flows.cost import multiply_adds
 from keras_flows.networks import ConvNet, EdgePad, ResidualNet, WeightNormConv2D
+from keras_flows.networks.convolution import Convolution
 from tests.numeric import array, perturb
 
 NETWORKS = {
@@ -22,6 +23,24 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 
 def pictures(*shape, seed=0):
     return np.random.default_rng(seed).normal(1, 2, size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("size,padding", [(1, "valid"), (3, "valid"), (3, "same")])
+@pytest.mark.parametrize("few,many", [(2, 8), (8, 2), (3, 4)])
+@pytest.mark.parametrize("sides", [(5, 4), (None, None)])
+def test_a_convolution_is_a_sum_over_its_taps(size, padding, few, many, sides):
+    conv = Convolution(many, size, padding=padding, activation="relu")
+    x, model = pictures(2, 5, 4, few), keras.Sequential([keras.Input((*sides, few)), conv])
+    perturb(model)
+    pad = size // 2 if padding == "same" else 0
+    around = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    height, width = (side - size + 1 for side in around.shape[1:3])
+    wanted = array(conv.bias) + sum(
+        around[:, i : i + height, j : j + width] @ array(conv.kernel)[i, j]
+        for i in range(size)
+        for j in range(size)
+    )
+    np.testing.assert_allclose(array(model(x)), np.maximum(wanted, 0), rtol=1e-4, atol=1e-4)
 
 
 def flow_with(name):

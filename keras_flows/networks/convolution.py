@@ -6,11 +6,21 @@ from keras import layers, ops
 from keras_flows.devices import on_accelerator
 
 
-class Convolution(layers.Conv2D):
-    """Keras' own, as products of matrices where that is faster: narrow kernels in JAX on CPUs.
+def convolved(x, kernel, padding="same"):
+    """`ops.conv` of pictures. Torch takes them as they lie, where Keras copies them twice."""
+    if keras.backend.backend() != "torch":
+        return ops.conv(x, kernel, padding=padding, data_format="channels_last")
+    x = ops.transpose(x, (0, 3, 1, 2))
+    y = ops.conv(x, kernel, padding=padding, data_format="channels_first")
+    return ops.transpose(y, (0, 2, 3, 1))
 
-    There XLA's convolutions of few channels to many, or of many to few, take up to
-    three times as long, and inside a loop many times.
+
+class Convolution(layers.Conv2D):
+    """Keras' own, computed as is faster.
+
+    Narrow kernels in JAX on CPUs are products of matrices: XLA's convolutions of few
+    channels to many, or of many to few, take up to three times as long, and inside a
+    loop many times.
     """
 
     def build(self, input_shape):
@@ -24,9 +34,12 @@ class Convolution(layers.Conv2D):
         )
 
     def call(self, x):
-        if not self.as_products or None in x.shape[1:]:
+        if self.as_products and None not in x.shape[1:]:
+            y = self._products(x, ops.convert_to_tensor(self.kernel))
+        elif keras.backend.backend() == "torch":
+            y = convolved(x, self.kernel, self.padding)
+        else:
             return super().call(x)
-        y = self._products(x, ops.convert_to_tensor(self.kernel))
         return self.activation(y + self.bias if self.use_bias else y)
 
     def _products(self, x, kernel):

@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from keras_flows.layers.flow_layer import register
 from keras_flows.layers.scale import Actnorm, Scale
-from keras_flows.networks.convolution import Convolution
+from keras_flows.networks.convolution import Convolution, convolved
 
 
 class _Network(layers.Layer):
@@ -143,7 +143,7 @@ class WeightNormConv2D(layers.Layer):
     def call(self, x):
         v = ops.convert_to_tensor(self.v)
         kernel = v * (self.gain * ops.rsqrt(ops.sum(v * v, axis=(0, 1, 2)) + 1e-12))
-        y = ops.conv(x, kernel, padding="same", data_format="channels_last")
+        y = convolved(x, kernel)
         return y + self.bias if self.use_bias else y
 
     def compute_output_shape(self, input_shape):
