@@ -88,6 +88,7 @@ def test_the_floor_of_a_flow_of_vectors_is_its_networks_and_trains_them(model):
     trains_all(floor, np.random.default_rng(0).normal(size=(32, 5)).astype("float32"))
 
 
+@pytest.mark.slow
 def test_the_tarflow_floor_is_its_transformers_and_trains_them():
     flow, floor = tarflow_keras.flow(**TOKENS), tarflow_keras.floor(**TOKENS)
     nets = [layer.net for layer in flow._flatten_layers() if hasattr(layer, "net")]
@@ -311,6 +312,7 @@ def test_a_step_is_not_done_after_a_later_one():
     assert keras_steps.in_order((1.0, 4.0, 3.0, 5.0)) == [1, 3, 3, 5]
 
 
+@pytest.mark.slow
 def test_samples_and_densities_are_measured_in_a_process_of_their_own(monkeypatch, tmp_path):
     for key, size in {"dims": 4, "steps": 1, "hidden": (8, 8)}.items():
         monkeypatch.setitem(BENCHMARKS["maf"].sizes, key, size)

@@ -23,7 +23,7 @@ def run(script, table, out, *more):
     return json.loads((out / "metrics.json").read_text()) if out.exists() else None
 
 
-@pytest.mark.parametrize("script", [maf_tabular, nsf_tabular])
+@pytest.mark.parametrize("script", [maf_tabular, pytest.param(nsf_tabular, marks=pytest.mark.slow)])
 def test_a_run_comes_near_the_gaussian_it_is_given(script, table, tmp_path, capsys):
     metrics = run(script, table, tmp_path / "out", "--epochs", "6")
     ours = metrics["test"]["log_likelihood"]

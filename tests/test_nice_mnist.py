@@ -115,6 +115,7 @@ def test_resume_refuses_another_configuration(whole):
         nice_mnist.main([*SMALL, "--batch-size", "32", "--out", str(whole), "--resume"])
 
 
+@pytest.mark.slow
 def test_paper_variant_reports_bits_and_the_papers_likelihood(tmp_path):
     nice_mnist.main([*SMALL, "--epochs", "1", "--variant", "paper", "--out", str(tmp_path)])
     test = json.loads((tmp_path / "metrics.json").read_text())["test"]

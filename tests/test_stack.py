@@ -231,6 +231,7 @@ def test_a_trained_flow_has_the_same_gradients(variant):
         assert_same_gradients(chain, images((5, *chain.input.shape[1:])), "reversible", 1e-5)
 
 
+@pytest.mark.slow
 def test_training_takes_the_same_steps_in_each_mode():
     losses = {}
     for mode in lean.MODES:
