@@ -231,6 +231,7 @@ class KillAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_averages_goes_on_as_if_it_had_not_been(tmp_path):
     fit(averaged_flow(), Checkpoint(tmp_path / "whole"), 4)
     fit(averaged_flow(), Checkpoint(tmp_path / "parts"), 2)

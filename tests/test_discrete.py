@@ -178,7 +178,7 @@ def total_probability(flow, label=None, draws=200):
     return sums.mean(), sums.std() / np.sqrt(draws)
 
 
-SLOW = {"blog": pytest.mark.slow}
+SLOW = dict.fromkeys(("blog", "paper"), pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW.get(n, ())) for n in PICTURE_FLOWS])

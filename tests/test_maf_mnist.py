@@ -30,6 +30,7 @@ def saved_and_loaded(flow, folder):
     return keras.models.load_model(folder / "maf.keras")
 
 
+@pytest.mark.slow
 def test_a_flow_of_classes_that_was_measured_can_be_saved(tmp_path):
     flow = perturb(MAF((2, 2, 1), classes=3, steps=2, hidden=(4,), alpha=0.05))
     x, labels = np.arange(240, dtype="uint8").reshape(60, 2, 2, 1), np.arange(60) % 3
