@@ -27,7 +27,6 @@ def measure(started, model, sizes, batch):
     benchmark = BENCHMARKS[model]
     build = load(benchmark.contenders[f"keras_flows-{keras.backend.backend()}"].build)
     stamp()
-    keras.utils.set_random_seed(0)
     flow = build(**sizes)
     flow.compile(keras.optimizers.Adam(1e-3))
     stamp()

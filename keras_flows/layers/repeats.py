@@ -1,5 +1,6 @@
 """Whether steps repeat, and whether their weights are stacked and a loop runs them."""
 
+import inspect
 import json
 import re
 
@@ -70,11 +71,29 @@ def variables_of(block):
 
 def _kind(layer):
     """The layer's config without names and seeds, which make no difference to what it computes."""
-    config = keras.saving.serialize_keras_object(layer)
-    text = json.dumps(_nameless(config, {}), sort_keys=True)
+    text = json.dumps(_nameless(_config(layer), {}), sort_keys=True)
     if "__lambda__" in text:
         raise ValueError("The config of a lambda does not say what it has closed over.")
     return text
+
+
+def _config(value):
+    """Of layers of this package, or of their options, all that says what they compute.
+
+    Without Keras' serialization where it can be: wherever TensorFlow is installed, that imports
+    it, which takes seconds that JAX and torch need not wait for.
+    """
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_config(v) for v in value]
+    if type(value).__module__.startswith("keras_flows."):
+        options = inspect.signature(type(value).__init__).parameters.keys() - {"self", "kwargs"}
+        if all(hasattr(value, name) for name in options):
+            own = {name: _config(getattr(value, name)) for name in options}
+            common = [str(type(value)), value.dtype_policy.name, value.trainable]
+            return {"common": common, "options": own}
+    return keras.saving.serialize_keras_object(value)
 
 
 def _nameless(config, names, named=False):
