@@ -70,6 +70,33 @@ def test_a_steps_weights_are_rows_of_the_stacked_ones():
     np.testing.assert_allclose(array(step.inverse()(step(x))), array(x), atol=1e-4)
 
 
+def test_stacked_steps_start_as_single_ones_do():
+    starts = []
+    for stack in (True, False):
+        keras.utils.set_random_seed(0)
+        chain = layers.Chain([v for _ in range(3) for v in glow_step(wide())], stack=stack)
+        chain.build((None, *IMAGE))
+        starts.append([arrays(step.variables) for step in chain.steps])
+    for ours, wanted in zip(*starts, strict=True):
+        for a, b in zip(ours, wanted, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(starts[0][2][0], starts[0][5][0])
+
+
+class Raised(layers.Actnorm):
+    """Assigns to a variable while it is built."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.bias.assign(self.bias + 2.0)
+
+
+def test_what_a_layer_assigns_when_it_is_built_stays():
+    chain = layers.Chain([Raised(data_init=False) for _ in range(3)], stack=True)
+    np.testing.assert_array_equal(array(chain(np.zeros((2, 4), "float32"))), np.full((2, 4), 6))
+    assert chain._stack
+
+
 def test_an_optimizer_sees_one_variable_for_all_steps():
     sizes = {**SIZES, "hidden": 32}
     few, many = (len(Glow(**{**sizes, "depth": d}).trainable_variables) for d in (2, 6))

@@ -15,7 +15,7 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
-from keras_flows.layers.repeats import can_stack, pays, repeated
+from keras_flows.layers.repeats import can_stack, pays, repeated, values_later
 from keras_flows.layers.stack import Series, Stack, Stacked
 from keras_flows.lean import inner_layers, is_pure
 
@@ -60,19 +60,23 @@ class Chain(Stacked, FlowLayer):
     def build(self, input_shape):
         if not is_shape(input_shape):
             raise ValueError(f"Chain takes one tensor. Received: shapes {input_shape}.")
+        with values_later([] if self.stack is False else self.steps):
+            self._build_steps(tuple(input_shape))
+            self._stack_weights()
+        # Shapes stay, so that what one step insists on holds for all; a whole shape says most.
+        specs = [step.input_spec for step in self.steps if step.input_spec]
+        self.input_spec = max(specs, key=lambda spec: spec.shape is not None, default=None)
+
+    def _build_steps(self, input_shape):
         for step in self.steps:
             if not step.built:
                 step.build(input_shape)
             given = step.compute_output_shape(input_shape)
-            if given != tuple(input_shape) or step.conditions:
+            if given != input_shape or step.conditions:
                 raise ValueError(
-                    f"The steps of '{self.name}' must keep the shape {tuple(input_shape)}. "
+                    f"The steps of '{self.name}' must keep the shape {input_shape}. "
                     f"Received: '{step.name}' that gives {given}."
                 )
-        self._stack_weights()
-        # Shapes stay, so that what one step insists on holds for all; a whole shape says most.
-        specs = [step.input_spec for step in self.steps if step.input_spec]
-        self.input_spec = max(specs, key=lambda spec: spec.shape is not None, default=None)
 
     @property
     def needs_adapt(self):

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from contextlib import nullcontext
 
 import keras
 
@@ -54,15 +55,28 @@ def can_stack(blocks, trusted=False):
     layers = inner_layers(step for block in blocks for step in block)
     return (
         bool(own)
-        and all(
-            v._value is not None and v.regularizer is None and v.constraint is None for v in own
-        )
+        and all(v.regularizer is None and v.constraint is None for v in own)
         and len({id(v) for v in own}) == len(own)
         and all(shape == shapes[0] for shape in shapes)
         and is_pure(layers)
         and not any(getattr(layer, "_stack", None) for layer in layers)
-        and (trusted or all(type(layer).__module__.startswith(PACKAGES) for layer in layers))
+        and (trusted or _are_known(layers))
     )
+
+
+def values_later(layers):
+    """A scope in which the variables of layers that are built get no values until it ends, and
+    those that have become rows of stacked ones none at all.
+
+    On TensorFlow, where making variables is most of what building costs. Not where other layers
+    are among them, which might assign to theirs.
+    """
+    worth = keras.backend.backend() == "tensorflow" and layers
+    return keras.StatelessScope() if worth and _are_known(inner_layers(layers)) else nullcontext()
+
+
+def _are_known(layers):
+    return all(type(layer).__module__.startswith(PACKAGES) for layer in layers)
 
 
 def variables_of(block):

@@ -166,13 +166,19 @@ def _rows(value, n):
 
 def _stacked(column, add_weight):
     first = column[0]
-    value = np.stack([ops.convert_to_numpy(variable) for variable in column])
+    rows = [v._initializer if v._value is None else ops.convert_to_numpy(v) for v in column]
+
+    def start(shape, dtype):
+        if any(map(callable, rows)):
+            return ops.stack([r(shape[1:], dtype=dtype) if callable(r) else r for r in rows])
+        return ops.convert_to_tensor(np.stack(rows), dtype)  # on JAX `ops.stack` is a program
+
     return add_weight(
         name="_".join(first.path.split("/")[-2:]),
-        shape=value.shape,
+        shape=(len(rows), *first.shape),
         dtype=first.dtype,
         trainable=first.trainable,
-        initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype),
+        initializer=start,
     )
 
 
@@ -191,6 +197,9 @@ class _Row:
     def trainable(self, value):
         self._trainable = bool(value)  # on torch Keras' own would tell the row, a part of a graph
 
+    def _deferred_initialize(self):
+        """It has the value of its row."""
+
     def _direct_assign(self, value):
         whole = ops.convert_to_tensor(self._whole.value)
         start = [self._index] + [0] * len(self.shape)
@@ -204,5 +213,6 @@ def _row_class(base):
 
 def _make_row(variable, whole, index):
     del variable.__dict__["_value"]
+    variable._initializer = None
     variable.__class__ = _row_class(type(variable))
     variable._whole, variable._index = whole, index

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_flows.layers.flow_layer import is_shape, register
+from keras_flows.layers.repeats import values_later
 from keras_flows.networks.attention import AttentionBlock, Linear, Norm
 from keras_flows.networks.repeat import Repeat
 
@@ -57,8 +58,9 @@ class Tokens(keras.layers.Layer):
         ]
         self.repeat = Repeat(blocks, **own)
         self.norm, self.out = Norm(**own), Linear(self.sizes["outputs"], "zeros", **own)
-        for layer in (*blocks, self.repeat, self.norm, self.out):
-            layer.build((None, shape[1], channels))
+        with values_later(blocks):
+            for layer in (*blocks, self.repeat, self.norm, self.out):
+                layer.build((None, shape[1], channels))
 
     @property
     def blocks(self):
