@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 QUICK = ("training", "glow", "calls", "uneven")
 SAME_TOO = ("shuffled", "rollback", "averages", "batch_norm", "vae")
-pytestmark = pytest.mark.skipif(BACKEND == "torch", reason="Keras shares no batches on torch")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BACKEND == "torch", reason="Keras shares no batches on torch"),
+]
 
 
 def ran(cases):
@@ -78,14 +81,12 @@ def test_a_last_batch_of_one_sample_leaves_a_device_without(quick):
     assert np.isfinite(quick["uneven"]["several"]["last"]).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", SAME_TOO)
 def test_data_sets_callbacks_and_the_other_loss(slow, case):
     assert_same(slow[case])
     assert slow[case]["several"].get("n") == {"rollback": 1, "averages": 3}.get(case)
 
 
-@pytest.mark.slow
 def test_training_with_noise(slow):
     one, several = slow["noise"]["one"], slow["noise"]["several"]
     assert several["losses"] == sorted(several["losses"], reverse=True)
@@ -96,7 +97,6 @@ def test_training_with_noise(slow):
         np.testing.assert_allclose(several["drawn"][4:], several["drawn"][:4])
 
 
-@pytest.mark.slow
 def test_a_script_on_all_devices():
     found = ran(["script"])["script"]
     one, several = found["one"]["losses"], found["several"]["losses"]
