@@ -12,8 +12,9 @@ from benchmarks.processes import measured, publish, say
 from keras_flows.lean import MODES
 
 HEADER = (
-    "backend", "backprop", "depth", "activations, MiB", "of the smallest depth's", "step, s",
-    "step / ordinary", "peak of the process, MiB", "weights, MiB",
+    "backend", "backprop", "depth", "activations, MiB", "of the smallest depth's",
+    "planned by XLA, MiB", "of the smallest depth's", "step, s", "step / ordinary",
+    "peak of the process, MiB", "weights, MiB",
 )  # fmt: skip
 QUICK = {"depths": [1, 2], "hidden": 8, "batch": 4, "steps": 1, "backends": ["tensorflow"]}
 
@@ -60,6 +61,8 @@ def _compare(run, runs):
     usual = find(depth=run["depth"], backprop="ordinary")
     if not any("failed" in r for r in (run, least, usual)):
         run["of_least_depth"] = run["activations"] / least["activations"]
+        if run["planned"]:
+            run["planned_of_least_depth"] = run["planned"] / least["planned"]
         run["slowdown"] = run["step_s"] / usual["step_s"]
 
 
@@ -67,10 +70,14 @@ def row(run):
     head = (run["backend"], run["backprop"], str(run["depth"]))
     if "slowdown" not in run:
         return (*head, run.get("failed", ""), *[""] * (len(HEADER) - 4))
+    planned = ("", "")
+    if run["planned"]:
+        planned = (f"{run['planned'] / 2**20:.0f}", f"{run['planned_of_least_depth']:.2f}")
     return (
         *head,
         f"{run['activations'] / 2**20:.0f}",
         f"{run['of_least_depth']:.2f}",
+        *planned,
         f"{run['step_s']:.2f}",
         f"{run['slowdown']:.2f}",
         f"{run['peak'] / 2**20:.0f}",
@@ -88,7 +95,8 @@ def main(argv=None):
     notes = (
         "Activations: the largest resident memory during steps, less the largest during steps of "
         "one picture (weights, moments, gradients, program), each after a first step that traces "
-        "and compiles. One process each; `ordinary` keeps all activations."
+        "and compiles. Planned: the same by the temporaries of the program that XLA compiles for "
+        "JAX; resident memory moves. One process each; `ordinary` keeps all activations."
     )
     page = report.page("Memory of training", how, result, HEADER, map(row, runs), notes)
     publish("memory", page, result, args.out)

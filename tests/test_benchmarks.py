@@ -19,6 +19,7 @@ from benchmarks import (
     likelihood_worker,
     maf_keras,
     memory,
+    memory_worker,
     nice_keras,
     options,
     pipeline,
@@ -439,7 +440,9 @@ def test_memory_is_compared_within_a_backend_and_depth(monkeypatch, tmp_path):
     def measured(module, task, backend):
         lean = task["backprop"] is not None
         peak = 100 + (10 if lean else 50 * task["sizes"]["depth"])
-        return {"peak": peak, "held": 80, "weights": 10, "step_s": 3.0 if lean else 2.0}
+        planned = None if lean else 100 * 2**20 * task["sizes"]["depth"]
+        step_s = 3.0 if lean else 2.0
+        return {"peak": peak, "held": 80, "weights": 10, "step_s": step_s, "planned": planned}
 
     monkeypatch.setattr(memory, "measured", measured)
     assert memory.main(f"--depths 1,2 --backends jax --out {tmp_path}".split()) == 0
@@ -448,7 +451,18 @@ def test_memory_is_compared_within_a_backend_and_depth(monkeypatch, tmp_path):
     assert figures["ordinary", 2]["of_least_depth"] == pytest.approx(120 / 70)
     assert figures["reversible", 2]["of_least_depth"] == 1.0
     assert figures["remat", 1]["slowdown"] == 1.5
-    assert "|jax|remat|2|" in (tmp_path / "memory.md").read_text()
+    page = (tmp_path / "memory.md").read_text()
+    assert "|jax|remat|2|0|1.00|||3.00|1.50|" in page
+    assert "|jax|ordinary|2|0|1.71|200|2.00|2.00|1.00|" in page
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the plan is XLA's")
+def test_the_plan_of_reversible_steps_has_less_than_that_of_ordinary_ones():
+    sizes = {"image_shape": (8, 8, 1), "levels": 1, "depth": 4, "hidden": 16}
+    ordinary, lean = (
+        memory_worker.measure(sizes, 32, mode, 1)["planned"] for mode in (None, "reversible")
+    )
+    assert 0 < 1.5 * lean < ordinary
 
 
 @pytest.mark.slow
