@@ -86,19 +86,12 @@ def compiled_step(flow, x, batch):
 
     flow.compile(keras.optimizers.Adam(RATE))
     flow.optimizer.build(flow.trainable_variables)
-    groups = (
-        flow.trainable_variables,
-        flow.non_trainable_variables,
-        flow.optimizer.variables,
-        flow.metrics_variables,
-    )
-    state = tuple([variable.value for variable in group] for group in groups)
 
     def train(state, pixels):
         logs, state = flow.train_step(state, (pixels,))
         return state, logs["loss"]
 
-    run = loop(jax.jit(train, donate_argnums=0), state, x, batch)
+    run = loop(jax.jit(train, donate_argnums=0), keras_steps.jax_state(flow), x, batch)
     # Keras tells the mean of all steps so far.
     means = np.arange(1, len(run["losses"]) + 1) * run["losses"]
     run["losses"] = np.diff(means, prepend=0).tolist()

@@ -57,6 +57,17 @@ def in_order(times):
     return np.minimum.accumulate(times[::-1])[::-1].tolist()
 
 
+def jax_state(model):
+    """The values that a compiled model's `train_step` takes and gives on JAX."""
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return tuple([variable.value for variable in group] for group in groups)
+
+
 def _threads():
     if keras.backend.backend() == "torch":
         import torch

@@ -76,13 +76,9 @@ def planned(flow, batch, one):
     """Bytes that XLA sets aside for temporaries of a step on a batch, less those on one picture."""
     import jax
 
-    groups = (
-        flow.trainable_variables,
-        flow.non_trainable_variables,
-        flow.optimizer.variables,
-        flow.metrics_variables,
-    )
-    state = tuple([variable.value for variable in group] for group in groups)
+    from benchmarks.keras_steps import jax_state
+
+    state = jax_state(flow)
     step = jax.jit(flow.train_step, donate_argnums=0)
     plans = [step.lower(state, (x,)).compile().memory_analysis() for x in (batch, one)]
     return plans[0].temp_size_in_bytes - plans[1].temp_size_in_bytes
