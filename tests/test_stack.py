@@ -58,6 +58,23 @@ def test_stacked_steps_compute_what_single_ones_do(way):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["encode", "decode"])
+def test_what_is_made_of_weights_alone_is_made_once_for_all_steps(way, method, monkeypatch):
+    made, chain = [], glow_chain()
+    for layer in (layers.Actnorm, layers.InvConv):
+        prepare = layer.prepare
+
+        def counted(self, method, prepare=prepare, **weights):
+            made.append((type(self).__name__, method))
+            return prepare(self, method, **weights)
+
+        monkeypatch.setattr(layer, "prepare", counted)
+    getattr(chain, method)(ops.convert_to_tensor(images()))
+    # Those of the network are called in the direction of encoding, whichever the coupling's.
+    inner = [("Actnorm", "encode")] * 2
+    assert sorted(made) == sorted([("Actnorm", method), ("InvConv", method), *inner])
+
+
 def test_a_steps_weights_are_rows_of_the_stacked_ones():
     chain, x = glow_chain(), ops.convert_to_tensor(images())
     step = chain.steps[4]

@@ -15,6 +15,7 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
+from keras_flows.layers.prepared import prepare_stack, rows_of_prepared
 from keras_flows.layers.repeats import can_stack, pays, repeated, values_later
 from keras_flows.layers.stack import Series, Stack, Stacked
 from keras_flows.lean import inner_layers, is_pure
@@ -130,17 +131,21 @@ class Chain(Stacked, FlowLayer):
         if stack is None or is_adapting():
             return function(self.steps, x)
         stack = stack.lean if lean.mode() else stack
+        own = stack.values()
+        made = prepare_stack(stack, own, "decode" if reverse else "encode")
 
         def step(index, weights, carry):
             def block(x, *weights):
-                return stack.within(index, weights, function, x)
+                rows = keras.tree.pack_sequence_as(made, weights[len(own) :])
+                with rows_of_prepared(rows):
+                    return stack.within(index, weights[: len(own)], function, x)
 
             run = functools.partial(lean.remat, block) if lean.mode() == "remat" else block
             x, log_det = run(carry[0], *weights)
             return [x, carry[1] if log_det is None else carry[1] + log_det]
 
         total = ops.zeros(ops.shape(x)[:1], self.variable_dtype)
-        x, total = stack.fold(step, [x, total], stack.values(), reverse)
+        x, total = stack.fold(step, [x, total], [*own, *keras.tree.flatten(made)], reverse)
         return x, None if self.volume_preserving else total
 
     def get_config(self):

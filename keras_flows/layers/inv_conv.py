@@ -11,6 +11,7 @@ from keras_flows.layers.flow_layer import (
     positions,
     register,
 )
+from keras_flows.layers.prepared import prepared
 
 
 def plu(matrix):
@@ -31,19 +32,23 @@ def _inverse(lower):
 
     Products of matrices: solvers' threads wait for each other on JAX.
     """
-    n = lower.shape[0]
+    n = lower.shape[-1]
     if n > 64:
         half = n // 2
-        first, last = _inverse(lower[:half, :half]), _inverse(lower[half:, half:])
-        beside = -last @ lower[half:, :half] @ first
-        above = ops.concatenate([first, ops.zeros_like(ops.transpose(beside))], axis=1)
-        return ops.concatenate([above, ops.concatenate([beside, last], axis=1)], axis=0)
-    inverse = ops.eye(n, dtype=lower.dtype) / ops.diagonal(lower)
+        first, last = _inverse(lower[..., :half, :half]), _inverse(lower[..., half:, half:])
+        beside = -last @ lower[..., half:, :half] @ first
+        above = ops.concatenate([first, ops.zeros_like(_transposed(beside))], axis=-1)
+        return ops.concatenate([above, ops.concatenate([beside, last], axis=-1)], axis=-2)
+    inverse = ops.eye(n, dtype=lower.dtype) / ops.diagonal(lower, axis1=-2, axis2=-1)[..., None, :]
     for size in (2**i for i in range((n - 1).bit_length())):
         block = np.arange(n) // size
         beside = (block[:, None] % 2 == 1) & (block[:, None] == block + 1)
         inverse = inverse - inverse @ (lower * ops.convert_to_tensor(beside, lower.dtype)) @ inverse
     return inverse
+
+
+def _transposed(matrices):
+    return ops.swapaxes(matrices, -1, -2)
 
 
 @register
@@ -98,29 +103,26 @@ class InvConv(FlowLayer):
             trainable=trainable,
         )
 
-    def _triangles(self):
+    def prepare(self, method, *, p, sign, lower, upper, log_diagonal, **_):
         mask, eye = (ops.convert_to_tensor(m, self.compute_dtype) for m in (self._mask, self._eye))
-        above = ops.convert_to_tensor(self._mask.T, self.compute_dtype)
-        diagonal = self.sign * ops.exp(self.log_diagonal)
-        return self.lower * mask + eye, self.upper * above + eye * diagonal
-
-    def _kernel(self, lower, upper):
+        diagonal = (sign * ops.exp(log_diagonal))[..., None, :]
+        lower, upper = lower * mask + eye, upper * _transposed(mask) + eye * diagonal
         # `@` between tensors keeps float64, which ops.matmul drops on torch.
-        return ops.convert_to_tensor(self.p) @ (lower @ upper)
+        kernel, log_det = p @ (lower @ upper), ops.sum(log_diagonal, axis=-1)
+        if method == "encode":
+            return kernel, log_det
+        first, last = _inverse(_transposed(upper)), _inverse(lower)
+        inverse = _transposed(p @ _transposed(last) @ first)
+        # A step of Newton's, to the inverse of the kernel as it was rounded for encoding.
+        return inverse + inverse @ (eye - kernel @ inverse), -log_det
 
     def encode(self, x):
-        kernel = self._kernel(*self._triangles())
-        return self._mix(x, kernel), positions(x) * ops.sum(self.log_diagonal)
+        kernel, log_det = prepared(self, "encode")
+        return self._mix(x, kernel), positions(x) * log_det
 
     def decode(self, z):
-        lower, upper = self._triangles()
-        inverse = ops.transpose(_inverse(ops.transpose(upper)))
-        inverse = inverse @ (_inverse(lower) @ ops.transpose(self.p))
-        # A step of Newton's, to the inverse of the kernel as it was rounded for encoding.
-        eye = ops.convert_to_tensor(self._eye, lower.dtype)
-        error = eye - self._kernel(lower, upper) @ inverse
-        kernel = inverse + inverse @ error
-        return self._mix(z, kernel), -positions(z) * ops.sum(self.log_diagonal)
+        kernel, log_det = prepared(self, "decode")
+        return self._mix(z, kernel), positions(z) * log_det
 
     @staticmethod
     def _mix(x, kernel):
