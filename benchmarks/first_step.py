@@ -2,9 +2,11 @@
 
 For each depth and backend a fresh process imports, builds and compiles the
 flow of `benchmarks.training`, and takes one step of `fit`, which traces and
-compiles all of it; nothing is cached between processes. GPUs are hidden.
+compiles all of it; nothing is cached between processes. `--floor` does the same with the
+networks alone, whose building begins with that of the flow they are taken from. GPUs are hidden.
 """
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -43,7 +45,8 @@ MODELS = {
 }
 STAGES = ("import", "build", "first_step", "whole")
 HEADER = (
-    "backend", "depth", "parameters", *(f"{stage.replace('_', ' ')}, s (CPU s)" for stage in STAGES)
+    "contender", "depth", "parameters",
+    *(f"{stage.replace('_', ' ')}, s (CPU s)" for stage in STAGES),
 )  # fmt: skip
 QUICK = {"depths": [1, 2], "width": 8}
 
@@ -54,6 +57,7 @@ def parse(argv):
     parser.add_argument("--depths", type=command.listed(int), metavar="A,B,C")
     parser.add_argument("--width", type=int, help="of the networks")
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--floor", action="store_true", help="also the networks alone")
     args = command.parsed(parser, argv)
     own = MODELS[args.model]
     usual = {
@@ -65,21 +69,21 @@ def parse(argv):
 
 
 def run_all(args):
-    """One entry for each depth and backend; one that failed says why."""
+    """One entry for each depth and contender; one that failed says why."""
     runs, model = [], MODELS[args.model]
-    for depth in args.depths:
-        for backend in args.backends:
-            own = {**model.widths(args.width), model.size: depth}
-            sizes = {**BENCHMARKS[args.model].sizes, **own}
-            task = {"model": args.model, "sizes": sizes, "batch": args.batch}
-            entry = {"backend": backend, "depth": depth}
-            try:
-                task["started"] = time.time()
-                entry |= measured("first_step_worker", task, backend)
-            except RuntimeError as error:
-                entry["failed"] = str(error).splitlines()[-1]
-            runs.append(entry)
-            say(" ".join(row(entry)))
+    kinds = ("keras_flows", "floor") if args.floor else ("keras_flows",)
+    for depth, backend, kind in itertools.product(args.depths, args.backends, kinds):
+        own = {**model.widths(args.width), model.size: depth}
+        sizes = {**BENCHMARKS[args.model].sizes, **own}
+        entry = {"contender": f"{kind}-{backend}", "depth": depth}
+        task = {"model": args.model, "sizes": sizes, "batch": args.batch}
+        try:
+            task |= {"contender": entry["contender"], "started": time.time()}
+            entry |= measured("first_step_worker", task, backend)
+        except RuntimeError as error:
+            entry["failed"] = str(error).splitlines()[-1]
+        runs.append(entry)
+        say(" ".join(row(entry)))
     return runs
 
 
@@ -90,7 +94,7 @@ def row(entry):
         costs = [entry[stage] for stage in STAGES]
         rest = [f"{c['wall_s']:.1f} ({c['cpu_s']:.1f})" for c in costs]
         rest = [f"{entry['parameters']:,}", *rest]
-    return (entry["backend"], str(entry["depth"]), *rest)
+    return (entry["contender"], str(entry["depth"]), *rest)
 
 
 def main(argv=None):

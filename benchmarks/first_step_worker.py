@@ -8,7 +8,7 @@ import sys
 import time
 
 
-def measure(started, model, sizes, batch):
+def measure(started, model, contender, sizes, batch):
     """Wall and CPU seconds of each stage and of the whole, the loss, and the number of parameters.
 
     `started` is the time at which the process was asked for. CPU time is that of
@@ -25,7 +25,7 @@ def measure(started, model, sizes, batch):
     from benchmarks.worker import images, load
 
     benchmark = BENCHMARKS[model]
-    build = load(benchmark.contenders[f"keras_flows-{keras.backend.backend()}"].build)
+    build = load(benchmark.contenders[contender].build)
     stamp()
     flow = build(**sizes)
     flow.compile(keras.optimizers.Adam(1e-3))

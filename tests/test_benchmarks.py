@@ -29,6 +29,8 @@ from benchmarks import (
     sampling_worker,
     tarflow_keras,
     training,
+    turns,
+    turns_worker,
     worker,
 )
 from benchmarks.contenders import BENCHMARKS
@@ -281,6 +283,9 @@ def test_a_peer_of_vectors_has_the_networks_of_the_flow(model, peer):
         (sampling, "tarflow", "invalid choice"),
         (decoding, "--contenders jax-3x3", "unknown contenders ['jax-3x3']"),
         (decoding, "--batch 0", "must be 1 or more"),
+        (turns, "--models maf", "unknown models ['maf']"),
+        (turns, "--turns 0", "must be 1 or more"),
+        (turns, "--rows 0", "must be 1 or more"),
         (likelihood, "--model maf --steps 1 --data nowhere.npz", "no file nowhere.npz"),
     ],
 )
@@ -325,6 +330,31 @@ def test_samples_and_densities_are_measured_in_a_process_of_their_own(monkeypatc
     ratio = figures["sample_s"] / figures["density_s"]
     assert figures["sample_over_density"] == pytest.approx(ratio) and ratio > 0
     assert f"|{ratio:.2f}|" in (tmp_path / "sampling_maf.md").read_text()
+
+
+def test_what_takes_turns_is_compared_within_each_turn():
+    calls = []
+
+    def takes(name, *seconds):
+        seconds = iter(seconds)
+        return lambda: calls.append(name) or next(seconds)
+
+    functions = {"floor": takes("floor", 9, 1, 4, 2), "flow": takes("flow", 99, 2, 4, 3)}
+    found = turns_worker.in_turns(functions, turns=3)
+    assert (found["floor"], found["flow"]) == (2, 3)
+    assert found["ratio"] == [1.25, 1.5, 1.75]
+    assert calls == ["floor", "flow", "flow", "floor", "floor", "flow", "flow", "floor"]
+
+
+def test_flows_and_floors_take_turns_in_one_process(monkeypatch, tmp_path):
+    monkeypatch.setitem(BENCHMARKS["nice"].sizes, "hidden", (8,))
+    monkeypatch.setattr(turns, "measured", lambda _, task, __: turns_worker.measure(**task))
+    backend = keras.backend.backend()
+    argv = f"--models nice --backends {backend} --quick --out {tmp_path}".split()
+    assert turns.main(argv) == 0
+    (run,) = json.loads((tmp_path / "turns.json").read_text())["runs"]
+    assert min(run["training"]["flow"], run["sampling"]["samples"], *run["training"]["ratio"]) > 0
+    assert f"|nice|{backend}|" in (tmp_path / "turns.md").read_text()
 
 
 def test_both_ways_to_decode_are_measured_and_agree(monkeypatch, tmp_path):
@@ -469,12 +499,14 @@ def test_the_plan_of_reversible_steps_has_less_than_that_of_ordinary_ones():
 def test_a_first_step_is_measured_in_a_process_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setitem(BENCHMARKS["glow"].sizes, "levels", 1)
     backend = keras.backend.backend()
-    argv = f"glow --backends {backend} --depths 1 --width 4 --batch 2 --out {tmp_path}".split()
-    assert first_step.main(argv) == 0
+    options = f"--backends {backend} --depths 1 --width 4 --batch 2 --floor --out {tmp_path}"
+    assert first_step.main(["glow", *options.split()]) == 0
     result = json.loads((tmp_path / "first_step_glow.json").read_text())
-    (entry,) = result["runs"]
-    stages = [entry[stage]["wall_s"] for stage in first_step.STAGES]
-    assert min(stages) > 0 and stages[-1] == pytest.approx(sum(stages[:-1]))
     table = (tmp_path / "first_step_glow.md").read_text()
-    assert f"|{backend}|1|{entry['parameters']:,}|" in table
+    for entry, kind in zip(result["runs"], ("keras_flows", "floor"), strict=True):
+        stages = [entry[stage]["wall_s"] for stage in first_step.STAGES]
+        assert min(stages) > 0 and stages[-1] == pytest.approx(sum(stages[:-1]))
+        assert f"|{kind}-{backend}|1|{entry['parameters']:,}|" in table
+    flow, floor = (entry["parameters"] for entry in result["runs"])
+    assert floor < flow
     assert report.machine()["cpu"] in table
