@@ -1,15 +1,14 @@
-"""What flow layers make of weights alone: once for all steps whose weights are stacked.
+"""What a flow layer makes of weights alone: once for all steps whose weights are stacked.
 
-A layer that has some writes `prepare(method, **weights)`: tensors that its `encode` or its
-`decode`, as `method` says, makes of weights, which come by their names. It gets them by
-`prepared(self, method)`. Stacked weights have one more axis in front, and so has what is made
-of them.
+A layer that makes something of its weights writes `prepare(method, **weights)`: the tensors that
+its `encode` or its `decode`, as `method` says, needs, from weights by their names. It gets them by
+`prepared(self, method)`. Stacked weights have one more axis in front, and so has what is made of
+them. Not for what a backend computes as fast again in each step, such as an exponential: rows of
+it would only be in the way of XLA's fusing.
 """
 
 import contextlib
 import contextvars
-
-from keras_flows.lean import inner_layers
 
 _rows = contextvars.ContextVar("keras_flows_prepared", default=None)
 
@@ -31,14 +30,12 @@ def rows_of_prepared(rows):
 
 
 def prepare_stack(stack, values, method):
-    """What steps called by `method`, and flow layers in their networks, make of stacked weights."""
+    """What a stack's steps that will be called by `method` make of its weights."""
     own = {id(v): value for v, value in zip(stack.own, values)}
-    methods = {id(step): method for step in stack.block}
-    keys = [(v, methods.get(id(v), "encode")) for v in inner_layers(stack.block)]
     return {
-        (id(layer), method): _prepare(layer, method, lambda v: own[id(v)])
-        for layer, method in keys
-        if hasattr(layer, "prepare")
+        (id(step), method): _prepare(step, method, lambda v: own[id(v)])
+        for step in stack.block
+        if hasattr(step, "prepare")
     }
 
 

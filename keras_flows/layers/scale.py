@@ -12,7 +12,6 @@ from keras_flows.layers.flow_layer import (
     positions,
     register,
 )
-from keras_flows.layers.prepared import prepared
 
 
 class DataInit(FlowLayer):
@@ -100,17 +99,11 @@ class Scale(DataInit):
         """f k, of shape `(1, channels)`."""
         return self.factor * self.kernel
 
-    def prepare(self, method, *, kernel, **_):
-        log_scale = kernel * (self.factor if method == "encode" else -self.factor)
-        return ops.exp(log_scale), ops.sum(log_scale, axis=(-2, -1))
-
     def encode(self, x):
-        scale, log_det = prepared(self, "encode")
-        return x * scale, positions(x) * log_det
+        return x * ops.exp(self.log_scale), positions(x) * ops.sum(self.log_scale)
 
     def decode(self, z):
-        scale, log_det = prepared(self, "decode")
-        return z * scale, positions(z) * log_det
+        return z * ops.exp(-self.log_scale), -positions(z) * ops.sum(self.log_scale)
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.initializer)
@@ -150,19 +143,13 @@ class Actnorm(DataInit):
         if self.use_shift:
             self.bias.assign(-mean / std)
 
-    def prepare(self, method, *, kernel, **_):
-        log_scale = kernel if method == "encode" else -kernel
-        return ops.exp(log_scale), ops.sum(log_scale, axis=-1)
-
     def encode(self, x):
-        scale, log_det = prepared(self, "encode")
-        z = x * scale
-        return (z + self.bias if self.use_shift else z), positions(x) * log_det
+        z = x * ops.exp(self.kernel)
+        return (z + self.bias if self.use_shift else z), positions(x) * ops.sum(self.kernel)
 
     def decode(self, z):
-        scale, log_det = prepared(self, "decode")
         z = z - self.bias if self.use_shift else z
-        return z * scale, positions(z) * log_det
+        return z * ops.exp(-self.kernel), -positions(z) * ops.sum(self.kernel)
 
     def get_config(self):
         return {**super().get_config(), "use_shift": self.use_shift}
