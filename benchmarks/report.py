@@ -128,7 +128,7 @@ def _rows(report):
 def setting(program, argv):
     """What a report says of its run; to be taken before it."""
     return {
-        "command": f"python -m benchmarks.{program} {shlex.join(argv)}",
+        "command": f"python -m benchmarks.{program} {shlex.join(argv)}".strip(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine(),
         "versions": versions(),
