@@ -112,6 +112,19 @@ def test_what_a_layer_assigns_when_it_is_built_stays():
     assert chain._stack
 
 
+def test_stacked_steps_that_are_told_to_compute_in_bfloat16_come_back(way):
+    dtype, x = "mixed_bfloat16", images((4, 6)).astype("float32")
+    pairs = [(layers.Actnorm(dtype=dtype), layers.InvConv(dtype=dtype)) for _ in range(3)]
+    chain = layers.Chain([v for pair in pairs for v in pair], dtype=dtype)
+    with Ledger() as there:
+        z = chain(x)
+    with Ledger() as back:
+        again = chain.inverse()(z)
+    assert chain._stack and ops.dtype(z) == ops.dtype(again) == "bfloat16"
+    np.testing.assert_allclose(array(ops.cast(again, "float32")), x, atol=0.1)
+    np.testing.assert_allclose(array(back.total()), -array(there.total()), atol=0.1)
+
+
 def test_an_optimizer_sees_one_variable_for_all_steps():
     sizes = {**SIZES, "hidden": 32}
     few, many = (len(Glow(**{**sizes, "depth": d}).trainable_variables) for d in (2, 6))

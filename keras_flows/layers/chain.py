@@ -142,9 +142,10 @@ class Chain(Stacked, FlowLayer):
 
             run = functools.partial(lean.remat, block) if lean.mode() == "remat" else block
             x, log_det = run(carry[0], *weights)
-            return [x, carry[1] if log_det is None else carry[1] + log_det]
+            return [x, carry[1] if log_det is None else carry[1] + ops.cast(log_det, dtype)]
 
-        total = ops.zeros(ops.shape(x)[:1], self.variable_dtype)
+        dtype = self.variable_dtype
+        total = ops.zeros(ops.shape(x)[:1], dtype)
         x, total = stack.fold(step, [x, total], [*own, *keras.tree.flatten(made)], reverse)
         return x, None if self.volume_preserving else total
 
