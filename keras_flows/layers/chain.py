@@ -131,7 +131,7 @@ class Chain(Stacked, FlowLayer):
         if stack is None or is_adapting():
             return function(self.steps, x)
         stack = stack.lean if lean.mode() else stack
-        own = stack.values()
+        own, dtype = stack.values(), self.variable_dtype
         made = prepare_stack(stack, own, "decode" if reverse else "encode")
 
         def step(index, weights, carry):
@@ -144,7 +144,6 @@ class Chain(Stacked, FlowLayer):
             x, log_det = run(carry[0], *weights)
             return [x, carry[1] if log_det is None else carry[1] + ops.cast(log_det, dtype)]
 
-        dtype = self.variable_dtype
         total = ops.zeros(ops.shape(x)[:1], dtype)
         x, total = stack.fold(step, [x, total], [*own, *keras.tree.flatten(made)], reverse)
         return x, None if self.volume_preserving else total

@@ -104,6 +104,7 @@ class InvConv(FlowLayer):
         )
 
     def prepare(self, method, *, p, sign, lower, upper, log_diagonal, **_):
+        """The kernel that a direction multiplies by, and its log-determinant at one position."""
         mask, eye = (ops.convert_to_tensor(m, self.compute_dtype) for m in (self._mask, self._eye))
         diagonal = (sign * ops.exp(log_diagonal))[..., None, :]
         lower, upper = lower * mask + eye, upper * _transposed(mask) + eye * diagonal
