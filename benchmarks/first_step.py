@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import measured, publish, say
+from benchmarks.processes import attempted, measured, publish, say
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,12 @@ def run_all(args):
     for depth, backend, kind in itertools.product(args.depths, args.backends, kinds):
         own = {**model.widths(args.width), model.size: depth}
         sizes = {**BENCHMARKS[args.model].sizes, **own}
-        entry = {"contender": f"{kind}-{backend}", "depth": depth}
-        task = {"model": args.model, "sizes": sizes, "batch": args.batch}
-        try:
-            task |= {"contender": entry["contender"], "started": time.time()}
-            entry |= measured("first_step_worker", task, backend)
-        except RuntimeError as error:
-            entry["failed"] = str(error).splitlines()[-1]
-        runs.append(entry)
-        say(" ".join(row(entry)))
+        name = f"{kind}-{backend}"
+        task = {"model": args.model, "contender": name, "sizes": sizes, "batch": args.batch}
+        task["started"] = time.time()
+        figures = attempted(measured, "first_step_worker", task, backend)
+        runs.append({"contender": name, "depth": depth, **figures})
+        say(" ".join(row(runs[-1])))
     return runs
 
 

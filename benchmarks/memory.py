@@ -8,7 +8,7 @@ import sys
 
 from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import measured, publish, say
+from benchmarks.processes import attempted, measured, publish, say
 from keras_flows.lean import MODES
 
 HEADER = (
@@ -39,11 +39,8 @@ def run_all(args):
                 sizes = {**BENCHMARKS["glow"].sizes, "depth": depth, "hidden": args.hidden}
                 task = {"sizes": sizes, "backprop": mode, "batch": args.batch, "steps": args.steps}
                 entry = {"backend": backend, "depth": depth, "backprop": mode or "ordinary"}
-                try:
-                    entry |= measured("memory_worker", task, backend)
-                except RuntimeError as error:
-                    entry["failed"] = str(error).splitlines()[-1]
-                else:
+                entry |= attempted(measured, "memory_worker", task, backend)
+                if "failed" not in entry:
                     entry["activations"] = entry["peak"] - entry["held"]
                 runs.append(entry)
                 say(f"{backend} {depth} {mode}: {entry}")

@@ -28,6 +28,14 @@ def measured(module, task, backend=None, gpu=False, env=None, **options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def attempted(run, *args):
+    """The figures of `run(*args)` or, where it fails, `{"failed": why}`."""
+    try:
+        return run(*args)
+    except RuntimeError as error:
+        return {"failed": str(error).splitlines()[-1]}
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 

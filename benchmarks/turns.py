@@ -10,7 +10,7 @@ import sys
 
 from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import measured, publish, say
+from benchmarks.processes import attempted, measured, publish, say
 from benchmarks.sampling import BATCH, ROWS
 
 HEADER = (
@@ -44,13 +44,9 @@ def run_all(args):
             rows = ROWS[model] if args.rows is None else args.rows
             sizes = {"batch": BENCHMARKS[model].batch, "steps": args.steps, "rows": rows}
             task = {"model": model, "turns": args.turns, "part": BATCH[model], **sizes}
-            entry = {"model": model, "backend": backend}
-            try:
-                entry |= measured("turns_worker", task, backend)
-            except RuntimeError as error:
-                entry["failed"] = str(error).splitlines()[-1]
-            runs.append(entry)
-            say(" ".join(row(entry)))
+            figures = attempted(measured, "turns_worker", task, backend)
+            runs.append({"model": model, "backend": backend, **figures})
+            say(" ".join(row(runs[-1])))
     return runs
 
 

@@ -1,12 +1,12 @@
 """Training in less memory: what the backward pass computes again instead of what is kept."""
 
-import contextlib
 import contextvars
 
 import keras
 from keras import ops
 
 from keras_flows.autodiff import vjp
+from keras_flows.scopes import holding
 
 MODES = (None, "reversible", "remat")
 
@@ -18,14 +18,9 @@ def mode():
     return _mode.get()
 
 
-@contextlib.contextmanager
 def backprop(mode):
     """Flow layers called inside are trained in this mode."""
-    token = _mode.set(mode)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+    return holding(_mode, mode)
 
 
 def reversible(stack, x, encode, decode):

@@ -1,6 +1,5 @@
 """The contract of every flow layer, the ledger of log-determinants, and `Inverse`."""
 
-import contextlib
 import contextvars
 import math
 import random
@@ -10,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows import lean
+from keras_flows.scopes import holding
 
 PACKAGE = "keras_flows"
 register = keras.saving.register_keras_serializable(package=PACKAGE)
@@ -46,14 +46,9 @@ class Ledger:
         return _ledger.get() is not None and _ledger.get().density
 
 
-@contextlib.contextmanager
 def adapting():
     """Flow layers called eagerly inside initialise themselves from their input."""
-    token = _adapting.set(True)
-    try:
-        yield
-    finally:
-        _adapting.reset(token)
+    return holding(_adapting, True)
 
 
 def is_adapting():

@@ -7,8 +7,9 @@ them. Not for what a backend computes as fast again in each step, such as an exp
 it would only be in the way of XLA's fusing.
 """
 
-import contextlib
 import contextvars
+
+from keras_flows.scopes import holding
 
 _rows = contextvars.ContextVar("keras_flows_prepared", default=None)
 
@@ -19,14 +20,9 @@ def prepared(layer, method):
     return _prepare(layer, method, lambda v: v.value) if rows is None else rows
 
 
-@contextlib.contextmanager
 def rows_of_prepared(rows):
     """Layers called inside have prepared these: `{(id(layer), method): tensors}`."""
-    token = _rows.set(rows)
-    try:
-        yield
-    finally:
-        _rows.reset(token)
+    return holding(_rows, rows)
 
 
 def prepare_stack(stack, values, method):
