@@ -357,6 +357,17 @@ def test_flows_and_floors_take_turns_in_one_process(monkeypatch, tmp_path):
     assert f"|nice|{backend}|" in (tmp_path / "turns.md").read_text()
 
 
+@pytest.mark.parametrize("main", [turns, memory])
+def test_what_fails_is_told_and_the_rest_goes_on(main, monkeypatch, tmp_path):
+    def measured(module, task, backend):
+        raise RuntimeError(f"Traceback\nno {backend} here")
+
+    monkeypatch.setattr(main, "measured", measured)
+    assert main.main(["--out", str(tmp_path)]) == 1
+    page = "".join(path.read_text() for path in tmp_path.glob("*.md"))
+    assert page.count("no tensorflow here") == page.count("no jax here") > 1
+
+
 def test_both_ways_to_decode_are_measured_and_agree(monkeypatch, tmp_path):
     for key, size in TOKENS.items():
         monkeypatch.setitem(BENCHMARKS["tarflow"].sizes, key, size)
