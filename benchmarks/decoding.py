@@ -58,7 +58,7 @@ def run(args, name):
     decoder = DECODERS[name]
     sizes = {**BENCHMARKS["tarflow"].sizes, "patch": decoder.patch}
     task = {"sizes": sizes, "batch": args.batch, "calls": args.calls}
-    return measured("decoding_worker", task, decoder.backend)
+    return measured("decoding", task, decoder.backend)
 
 
 def summarise(runs, batch):

@@ -78,7 +78,7 @@ def run_all(args):
         name = f"{kind}-{backend}"
         task = {"model": args.model, "contender": name, "sizes": sizes, "batch": args.batch}
         task["started"] = time.time()
-        figures = attempted(measured, "first_step_worker", task, backend)
+        figures = attempted(measured, "first_step", task, backend)
         runs.append({"contender": name, "depth": depth, **figures})
         say(" ".join(row(runs[-1])))
     return runs

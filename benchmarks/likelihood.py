@@ -68,7 +68,7 @@ def run(args, name):
     benchmark = BENCHMARKS[args.model]
     task = {key: getattr(args, key) for key in ("model", "steps", "batch_size", "learning_rate")}
     task |= {"contender": name, "data": str(args.data.resolve())}
-    return measured("likelihood_worker", task, benchmark.contenders[name].backend)
+    return measured("likelihood", task, benchmark.contenders[name].backend)
 
 
 def _rows(runs, left_out):

@@ -39,7 +39,7 @@ def run_all(args):
                 sizes = {**BENCHMARKS["glow"].sizes, "depth": depth, "hidden": args.hidden}
                 task = {"sizes": sizes, "backprop": mode, "batch": args.batch, "steps": args.steps}
                 entry = {"backend": backend, "depth": depth, "backprop": mode or "ordinary"}
-                entry |= attempted(measured, "memory_worker", task, backend)
+                entry |= attempted(measured, "memory", task, backend)
                 if "failed" not in entry:
                     entry["activations"] = entry["peak"] - entry["held"]
                 runs.append(entry)

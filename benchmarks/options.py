@@ -76,7 +76,7 @@ def run(args, way):
         "policy": way.policy,
         **way.compile,
     }
-    return measured("worker", task, way.backend, env=way.env)
+    return measured("training", task, way.backend, env=way.env)
 
 
 def rows(runs, left_out):

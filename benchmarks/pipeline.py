@@ -45,7 +45,7 @@ def run_all(args):
         case = {**case, "rows": max(case["batch"], int(case["rows"] * args.scale))}
         for backend in args.backends:
             entry = {"data": name, "backend": backend, "batch": case["batch"]}
-            entry |= measured("pipeline_worker", {"case": case, "steps": args.steps}, backend)
+            entry |= measured("pipeline", {"case": case, "steps": args.steps}, backend)
             runs.append(entry)
             say(" ".join(row(entry)))
     return runs

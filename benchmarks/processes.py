@@ -11,7 +11,9 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def measured(module, task, backend=None, gpu=False, env=None, **options):
-    """What `python -m benchmarks.MODULE TASK` prints on its last line; RuntimeError if it fails.
+    """What `python -m benchmarks.workers.MODULE TASK` prints on its last line.
+
+    Raises RuntimeError where it fails.
 
     GPUs are hidden unless `gpu`; `env` is added to the environment, `options` are those of
     `subprocess.run`.
@@ -21,7 +23,7 @@ def measured(module, task, backend=None, gpu=False, env=None, **options):
         env["CUDA_VISIBLE_DEVICES"] = ""
     if backend:
         env["KERAS_BACKEND"] = backend
-    command = [sys.executable, "-m", f"benchmarks.{module}", json.dumps(task)]
+    command = [sys.executable, "-m", f"benchmarks.workers.{module}", json.dumps(task)]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, **options)
     if done.returncode:
         raise RuntimeError(done.stderr.strip() or f"exit status {done.returncode}")

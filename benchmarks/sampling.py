@@ -53,7 +53,7 @@ def run(args, name):
     benchmark = BENCHMARKS[args.model]
     task = {key: getattr(args, key) for key in ("model", "rows", "batch", "calls")}
     task |= {"contender": name, "sizes": benchmark.sizes}
-    return measured("sampling_worker", task, benchmark.contenders[name].backend)
+    return measured("sampling", task, benchmark.contenders[name].backend)
 
 
 def summarise(known, runs):

@@ -4,7 +4,7 @@ Each contender runs in a process of its own, one at a time, with all CPU
 threads; contenders take turns over several rounds, so that a ratio within a
 round compares figures taken minutes apart at most. GPUs are hidden. Timed are
 whole steps, data to updated weights: Keras models through `fit`, others in a
-plain loop of their users (options in `torch_steps.py` and `jax_steps.py`).
+plain loop of their users (options in `steps/torch.py` and `steps/jax.py`).
 """
 
 import sys
@@ -13,7 +13,7 @@ from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
 from benchmarks.processes import ROOT, measured, publish
 from benchmarks.rounds import interleaved, status
-from benchmarks.worker import MNIST
+from benchmarks.workers.training import MNIST
 
 QUICK = {"rounds": 1, "steps": 2, "warmup": 1, "batch": 16}
 
@@ -46,7 +46,7 @@ def run(args, name):
     """One contender's figures, from a process of its own."""
     task = {key: getattr(args, key) for key in ("model", "data", "batch", "steps", "warmup")}
     backend = BENCHMARKS[args.model].contenders[name].backend
-    return measured("worker", {**task, "contender": name}, backend)
+    return measured("training", {**task, "contender": name}, backend)
 
 
 def main(argv=None):

@@ -44,7 +44,7 @@ def run_all(args):
             rows = ROWS[model] if args.rows is None else args.rows
             sizes = {"batch": BENCHMARKS[model].batch, "steps": args.steps, "rows": rows}
             task = {"model": model, "turns": args.turns, "part": BATCH[model], **sizes}
-            figures = attempted(measured, "turns_worker", task, backend)
+            figures = attempted(measured, "turns", task, backend)
             runs.append({"model": model, "backend": backend, **figures})
             say(" ".join(row(runs[-1])))
     return runs

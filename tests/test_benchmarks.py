@@ -11,32 +11,28 @@ import pytest
 
 from benchmarks import (
     decoding,
-    decoding_worker,
     first_step,
-    glow_keras,
-    keras_steps,
     likelihood,
-    likelihood_worker,
-    maf_keras,
     memory,
-    memory_worker,
-    nice_keras,
     options,
     pipeline,
-    pipeline_worker,
     report,
     sampling,
-    sampling_worker,
-    tarflow_keras,
     training,
     turns,
-    turns_worker,
-    worker,
 )
-from benchmarks.contenders import BENCHMARKS
+from benchmarks.contenders import BENCHMARKS, glow_keras, maf_keras, nice_keras, tarflow_keras
+from benchmarks.steps import keras as keras_steps
+from benchmarks.workers import decoding as decoding_worker
+from benchmarks.workers import likelihood as likelihood_worker
+from benchmarks.workers import memory as memory_worker
+from benchmarks.workers import pipeline as pipeline_worker
+from benchmarks.workers import sampling as sampling_worker
+from benchmarks.workers import training as worker
+from benchmarks.workers import turns as turns_worker
 from keras_flows.layers import CondActnorm, Coupling
 
-BENCHES = Path(training.__file__).parent
+BENCHES = Path(training.__file__).parent / "contenders"
 SMALL = {"image_shape": (8, 8, 3), "levels": 2, "depth": 2, "hidden": 4}
 TINY = {"image_shape": (4, 4, 2), "levels": 2, "depth": 1, "hidden": 4}
 NICE = {"dims": 64, "couplings": 2, "hidden": (16, 16)}
@@ -84,7 +80,7 @@ def test_the_glow_floor_trains_all_its_networks():
 
 @pytest.mark.parametrize("model", VECTORS)
 def test_the_floor_of_a_flow_of_vectors_is_its_networks_and_trains_them(model):
-    module = importlib.import_module(f"benchmarks.{model}_keras")
+    module = importlib.import_module(f"benchmarks.contenders.{model}_keras")
     flow, floor = module.flow(**VECTORS[model]), module.floor(**VECTORS[model])
     nets = maf_keras.networks(flow)
     assert len(nets) == 2 and count(floor) == sum(map(count, nets))
@@ -123,7 +119,7 @@ class Built:
     def _torch(self, model, loss_of):
         torch = importlib.import_module("torch")
         torch.manual_seed(0)
-        importlib.import_module("benchmarks.torch_steps").start_as_keras(model)
+        importlib.import_module("benchmarks.steps.torch").start_as_keras(model)
         self.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
 
         def given(x):
@@ -178,7 +174,7 @@ def test_a_glow_without_keras_has_the_parameters_of_the_flow(name):
 
 def test_a_glow_of_plain_torch_comes_back_and_knows_its_log_determinant():
     torch = pytest.importorskip("torch")
-    module = importlib.import_module("benchmarks.glow_raw_torch")
+    module = importlib.import_module("benchmarks.contenders.glow_raw_torch")
     torch.manual_seed(0)
     model = module.RawGlow(**TINY)
     with torch.no_grad():
@@ -198,7 +194,7 @@ def test_a_glow_of_plain_torch_comes_back_and_knows_its_log_determinant():
 
 def test_a_glow_of_plain_jax_comes_back_and_knows_its_log_determinant():
     jax = pytest.importorskip("jax")
-    module = importlib.import_module("benchmarks.glow_raw_jax")
+    module = importlib.import_module("benchmarks.contenders.glow_raw_jax")
     params, fixed, shapes = module.start_all(**TINY)
     generator = np.random.default_rng(0)
     params = jax.tree.map(lambda w: w + 0.1 * generator.normal(size=w.shape), params)
@@ -234,7 +230,7 @@ def test_a_nice_without_keras_has_the_parameters_of_the_flow(name):
 
 def test_plain_jax_learns():
     pytest.importorskip("optax")
-    jax_steps = importlib.import_module("benchmarks.jax_steps")
+    jax_steps = importlib.import_module("benchmarks.steps.jax")
     build = worker.load(BENCHMARKS["nice"].contenders["raw-jax"].build)
     figures = jax_steps.measure(build, np.full((12, 64), 0.5, "float32"), 2, NICE, {})
     assert len(figures["losses"]) == 6 and len(figures["times"]) == len(figures["cpu"]) == 7

@@ -11,10 +11,13 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import glow_keras, gpu, gpu_report, gpu_steps
+from benchmarks import gpu
+from benchmarks.contenders import glow_keras
+from benchmarks.gpu import report as gpu_report
+from benchmarks.gpu import steps as gpu_steps
 from tests.numeric import perturb
 
-ROOT = Path(gpu.__file__).parents[1]
+ROOT = Path(gpu.__file__).parents[2]
 SMALL = {"image_shape": (8, 8, 3), "levels": 2, "depth": 2, "hidden": 4}
 
 
@@ -52,7 +55,7 @@ def test_glow_by_hand_has_our_density(monkeypatch):
     middle = lambda shape, dtype, seed: keras.ops.full(shape, 0.5, dtype)  # noqa: E731
     monkeypatch.setattr(keras.random, "uniform", middle)
     jax = pytest.importorskip("jax")
-    from benchmarks import glow_by_hand as hand
+    from benchmarks.contenders import glow_by_hand as hand
 
     flow, x = perturb(glow_keras.blog(**SMALL)), pixels()
     params, orders = by_hand(flow)
@@ -66,7 +69,7 @@ def test_glow_by_hand_has_our_density(monkeypatch):
 
 def test_adam_by_hand_is_keras():
     pytest.importorskip("jax")
-    from benchmarks import glow_by_hand as hand
+    from benchmarks.contenders import glow_by_hand as hand
 
     weight, adam = keras.Variable(np.float32([1, 2])), keras.optimizers.Adam(1e-3)
     adam.build([weight])
@@ -81,7 +84,7 @@ def test_adam_by_hand_is_keras():
 
 def test_the_steps_by_hand_learn():
     jax = pytest.importorskip("jax")
-    from benchmarks import glow_by_hand as hand
+    from benchmarks.contenders import glow_by_hand as hand
 
     sizes = {**SMALL, "levels": 1, "depth": 1}
     train, state, _ = hand.training(**sizes, dtype=jax.numpy.bfloat16)
