@@ -69,10 +69,12 @@ class DataInit(FlowLayer):
         x = ops.cast(inputs, self.variable_dtype)
         axes = tuple(range(len(x.shape) - 1))
         mean, std = ops.mean(x, axis=axes), ops.std(x, axis=axes)
-        if not np.all(np.isfinite(ops.convert_to_numpy(mean + std))):
+        broken = np.flatnonzero(~np.isfinite(ops.convert_to_numpy(mean + std)))
+        if broken.size:
             raise ValueError(
-                f"'{self.name}' cannot be adapted to data that is not finite. Received: "
-                f"means {ops.convert_to_numpy(mean)} of {tuple(x.shape)}."
+                f"'{self.name}' cannot be adapted to data that is not finite. Received: shape "
+                f"{tuple(x.shape)}, with {broken.size} channels not finite, the first at "
+                f"position {broken[0]} of the last axis."
             )
         # A constant channel says nothing about its scale: leave it at 1.
         std = ops.where(std > self.epsilon, std, ops.ones_like(std))
