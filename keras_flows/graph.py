@@ -7,6 +7,7 @@ import keras
 
 from keras_flows.layers.flow_layer import FlowLayer
 from keras_flows.layers.split import Concat
+from keras_flows.messages import shortened
 
 
 def invert(model, name=None):
@@ -111,7 +112,7 @@ class _Walk:
             op = node.operation
             needed = [*node.output_tensors, *conditions]
             unknown = [f"'{t.name}'" for t in needed if id(t) not in self.known]
-            why = f"needs {', '.join(unknown)} first" if unknown else "has no inverse"
+            why = f"needs {', '.join(unknown)} first" if unknown else _no_inverse(op)
             lines.append(f"'{op.name}' ({type(op).__name__}) {why}")
         blocked = "; ".join(lines) or "no output leads back to it"
         return (
@@ -122,11 +123,30 @@ class _Walk:
         )
 
 
+# Layers and operations of Keras that have no inverse, and the flow layers to use instead.
+INSTEAD = {
+    "Normalization": "Standardize",
+    "BatchNormalization": "BatchNormFlow",
+    "Rescaling": "Rescale",
+    "TrueDivide": "Rescale",
+    "Flatten": "Reshape",
+    "Reshape": "Reshape",
+    "Concatenate": "Concat",
+    "Dense": "InvDense",
+    "GaussianNoise": "GaussianNoise",
+}
+
+
+def _no_inverse(operation):
+    name = INSTEAD.get(type(operation).__name__)
+    return "has no inverse" + (f"; keras_flows.layers.{name} has one" if name else "")
+
+
 def _functional(model):
     if not is_functional(model):
         raise ValueError(
             "invert needs a functional model, keras.Model(inputs, outputs), or a built "
-            f"keras.Sequential. Received: {model!r}."
+            f"keras.Sequential. Received: {shortened(model)}."
         )
     return model._functional if isinstance(model, keras.Sequential) else model
 

@@ -255,6 +255,25 @@ CASES = {
     "Logit-image": case(lambda: layers.Logit(1e-3), IMAGE, draw=unit),
     "Rescale-vector": case(lambda: layers.Rescale(2.0, -1.0), VECTOR),
     "Rescale-image": case(lambda: layers.Rescale(-0.3), IMAGE),
+    "Reshape-default": case(lambda: layers.Reshape(), IMAGE, bad=[[(2, None, 4)]]),
+    "InvDense-vector": case(lambda: layers.InvDense(seed=3), VECTOR, bad=[[(2, None)], [(2,)]]),
+    "InvDense-image": case(lambda: layers.InvDense(), IMAGE),
+    "AffineCouple-scale": case(
+        lambda: layers.AffineCouple(),
+        *[(3,), (2,), (2,), (2,)],
+        bad=[[(2, 3)], [(2, 3), (2, 2)], [(2, 3), (2, 2), (2, 2), (2, 1)]],
+    ),
+    "AffineCouple-shift": case(lambda: layers.AffineCouple(), IMAGE, (4, 4, 2), (4, 4, 2)),
+    "CoupleWrapper-shift": case(
+        lambda: layers.CoupleWrapper(net(2)), (3,), (2,), bad=[[(2, 3)], [(2, 3), (2, 3)]]
+    ),
+    "CoupleWrapper-scale": case(lambda: layers.CoupleWrapper(net(2), net(2)), (3,), (2,)),
+    "CoupleWrapper-image": case(
+        lambda: layers.CoupleWrapper(net(1), net(1)), (4, 4, 2), (4, 4, 1), bad=[[(2, 3), (2, 2)]]
+    ),
+    "Inverse-CoupleWrapper": case(
+        lambda: layers.CoupleWrapper(net(2), net(2)).inverse(), (3,), (2,)
+    ),
     "Inverse-InvConv": case(lambda: layers.Inverse(layers.InvConv(seed=2)), IMAGE),
     "Inverse-Coupling": case(lambda: layers.Coupling(net(2)).inverse(), VECTOR),
     "Inverse-CheckerboardCouple": case(lambda: checkers(6).inverse(), IMAGE),
@@ -279,8 +298,8 @@ WEIGHTED = [
     name
     for name in CASES
     if name.removeprefix("Inverse-").split("-")[0]
-    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm Coupling InvConv "
-    "MaskedAutoregressive Scale TransformerAutoregressive".split()
+    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm CoupleWrapper Coupling InvConv "
+    "InvDense MaskedAutoregressive Scale TransformerAutoregressive".split()
 ]
 WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
 
@@ -294,6 +313,10 @@ BAD_OPTIONS = {
     "Coupling net": lambda: layers.Coupling(lambda x: x),
     "Coupling bins": lambda: layers.Coupling(net(2), "spline", bins=1),
     "Coupling tail_bound": lambda: layers.Coupling(net(2), "spline", tail_bound=0.0),
+    "Reshape open": lambda: layers.Reshape((-1, 784)),
+    "Reshape number": lambda: layers.Reshape(784),
+    "CoupleWrapper net": lambda: layers.CoupleWrapper(lambda x: x),
+    "CoupleWrapper second net": lambda: layers.CoupleWrapper(net(2), lambda x: x),
     "InvConv start": lambda: layers.InvConv(start="reflection"),
     "MaskedAutoregressive net": lambda: layers.MaskedAutoregressive(lambda x: x),
     "MaskedAutoregressive transform": lambda: autoregressive(2, "cubic"),

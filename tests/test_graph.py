@@ -252,6 +252,28 @@ def test_errors_name_the_layer_that_blocks(graph):
         invert(keras.Model(x, graph(x)))
 
 
+KERAS_LAYERS = {
+    "Standardize": lambda x: keras.layers.Normalization(mean=[0.0] * 4, variance=[1.0] * 4)(x),
+    "Rescale": lambda x: keras.layers.Rescaling(1 / 255)(x),
+    "Rescale of an operation": lambda x: x / 255,
+    "Reshape": lambda x: keras.layers.Reshape((4,))(keras.layers.Flatten()(x)),
+    "Reshape of an operation": lambda x: ops.reshape(x, (-1, 4)),
+    "BatchNormFlow": lambda x: keras.layers.BatchNormalization()(x),
+    "Concat": lambda x: keras.layers.Concatenate()(layers.Split()(x)),
+    "InvDense": lambda x: keras.layers.Dense(4)(x),
+    "GaussianNoise": lambda x: keras.layers.GaussianNoise(0.1)(x),
+}
+
+
+@pytest.mark.parametrize("name", KERAS_LAYERS)
+def test_errors_name_the_flow_layer_to_use_instead_of_keras_own(name):
+    x = keras.Input((4,))
+    instead = name.split()[0]
+    with pytest.raises(ValueError, match=f"has no inverse; keras_flows.layers.{instead} has one"):
+        invert(keras.Model(x, KERAS_LAYERS[name](x)))
+    assert hasattr(layers, instead)
+
+
 def test_models_without_a_graph_are_refused():
     class Plain(keras.Model):
         def call(self, x):

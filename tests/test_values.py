@@ -86,7 +86,7 @@ def test_adapted_actnorm_normalises_its_first_batch(use_shift):
 
 @pytest.mark.parametrize("use_shift", [True, False])
 def test_cond_actnorm(use_shift):
-    x, condition, layer = draw(3, 2), draw(3, 4), layers.CondActnorm(use_shift)
+    x, condition, layer = draw(3, 2), draw(3, 4), layers.CondActnorm(use_shift=use_shift)
     layer([x, condition])
     assert layer.net.units == (4 if use_shift else 2)
     np.testing.assert_array_equal(encode(layer, [x, condition])[0][0], x)  # starts as the identity

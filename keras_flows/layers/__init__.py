@@ -5,6 +5,8 @@ from keras_flows.layers.batch_norm import BatchNormFlow
 from keras_flows.layers.chain import Chain
 from keras_flows.layers.checkerboard import CheckerboardCouple
 from keras_flows.layers.class_vector import ClassVector
+from keras_flows.layers.cond_actnorm import CondActnorm
+from keras_flows.layers.couple_wrapper import AffineCouple, CoupleWrapper
 from keras_flows.layers.coupling import AddCouple, Coupling
 from keras_flows.layers.dequantize import (
     Dequantize,
@@ -15,10 +17,10 @@ from keras_flows.layers.dequantize import (
     UniformNoise,
 )
 from keras_flows.layers.flow_layer import FlowLayer, Inverse
-from keras_flows.layers.inv_conv import InvConv
+from keras_flows.layers.inv_conv import InvConv, InvDense
 from keras_flows.layers.patchify import Patchify, UnPatchify
 from keras_flows.layers.permute import Permute, Shuffle
-from keras_flows.layers.scale import Actnorm, CondActnorm, Scale, Standardize
+from keras_flows.layers.scale import Actnorm, Scale, Standardize
 from keras_flows.layers.split import Concat, ConcatVector, Split, SplitVector
 from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
 from keras_flows.layers.transformer import TransformerAutoregressive
@@ -26,6 +28,7 @@ from keras_flows.layers.transformer import TransformerAutoregressive
 __all__ = [
     "Actnorm",
     "AddCouple",
+    "AffineCouple",
     "BatchNormFlow",
     "Chain",
     "CheckerboardCouple",
@@ -33,11 +36,13 @@ __all__ = [
     "Concat",
     "ConcatVector",
     "CondActnorm",
+    "CoupleWrapper",
     "Coupling",
     "Dequantize",
     "FlowLayer",
     "GaussianNoise",
     "InvConv",
+    "InvDense",
     "Inverse",
     "Logit",
     "MaskedAutoregressive",

@@ -16,11 +16,12 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
+from keras_flows.layers.signatures import ByName
 from keras_flows.layers.split import Split, SplitVector
 
 
 @register
-class AddCouple(FlowLayer):
+class AddCouple(ByName, FlowLayer):
     """Additive coupling with a shift from outside: [x1, x2, m] -> [x1, x2 - m], log-det 0.
 
     `m` is any network's output for x1, in the functional style of the blog

@@ -12,6 +12,7 @@ from keras_flows.layers.flow_layer import (
     register,
 )
 from keras_flows.layers.prepared import prepared
+from keras_flows.layers.signatures import ByName
 
 
 def plu(matrix):
@@ -132,3 +133,25 @@ class InvConv(FlowLayer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed, "start": self.start}
+
+
+@register
+class InvDense(ByName, InvConv):
+    """Invertible dense layer without a bias: z = x W, log|det dz/dx| = positions * sum(s).
+
+    `InvConv` by its name in the blog series, where it mixes vectors as well
+    as the channels of pictures: the same factors of W, the same start. Both
+    arguments go by name: by position the first would mean `isinverse` there.
+
+    Args:
+        seed: integer that fixes the start.
+        start: "rotation" or "permutation".
+
+    Shapes: `(..., d)` to the same; a log-det is a scalar in nats. Paper: Glow
+    (1807.03039) section 3.2.
+
+    >>> dense = InvDense(); z = dense(x); x = dense.inverse()(z)
+    """
+
+    def __init__(self, *, seed=None, start="rotation", **kwargs):
+        super().__init__(seed, start, **kwargs)

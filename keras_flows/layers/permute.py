@@ -9,6 +9,17 @@ from keras_flows.layers.flow_layer import (
     numpy_generator,
     register,
 )
+from keras_flows.messages import shortened
+
+
+def _permutation(idxs):
+    try:
+        order = [int(i) for i in idxs]
+    except (TypeError, ValueError):
+        order = None
+    if order is None or sorted(order) != list(range(len(order))):
+        raise ValueError(f"idxs must be a permutation of 0..n-1. Received: idxs={shortened(idxs)}.")
+    return order
 
 
 @register
@@ -17,7 +28,8 @@ class Shuffle(FlowLayer):
 
     Args:
         mode: "reverse" (NICE of the blog series) or "random".
-        idxs: an order of your own, a permutation of `range(channels)`.
+        idxs: an order of your own, a permutation of `range(channels)`. The
+            blog's `Shuffle(idxs, mode)`, with the order first, works too.
         seed: integer that fixes the random order.
 
     A random or given order is a weight: it is saved with the model, also by
@@ -32,12 +44,12 @@ class Shuffle(FlowLayer):
 
     def __init__(self, mode="reverse", idxs=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if mode not in ("reverse", "random"):
-            raise ValueError(f"mode is 'reverse' or 'random'. Received: mode={mode!r}.")
+        if not isinstance(mode, str):  # the blog's order of arguments
+            mode, idxs = "reverse" if idxs is None else idxs, mode
+        if not isinstance(mode, str) or mode not in ("reverse", "random"):
+            raise ValueError(f"mode is 'reverse' or 'random'. Received: mode={shortened(mode)}.")
         if idxs is not None:
-            idxs = [int(i) for i in idxs]
-            if sorted(idxs) != list(range(len(idxs))):
-                raise ValueError(f"idxs must be a permutation of 0..n-1. Received: idxs={idxs}.")
+            idxs = _permutation(idxs)
         self.mode, self.idxs, self.seed = mode, idxs, seed
 
     def build(self, input_shape):

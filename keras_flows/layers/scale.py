@@ -1,4 +1,6 @@
-"""Elementwise affine layers along the last axis: Scale, Actnorm, CondActnorm."""
+"""Elementwise affine layers along the last axis: Scale, Actnorm, Standardize."""
+
+import warnings
 
 import keras
 import numpy as np
@@ -6,20 +8,27 @@ from keras import ops
 
 from keras_flows.layers.flow_layer import (
     FlowLayer,
-    check_list,
     fixed_last_axis,
+    is_adapting,
     known_size,
     positions,
     register,
 )
+from keras_flows.layers.signatures import ByName
 
 
 class DataInit(FlowLayer):
-    """What layers initialised from a first batch share: the batch's moments and the flag."""
+    """What layers initialised from a first batch share: the batch's moments and the flag.
+
+    A `Flow` initialises them in `fit`. A plain `keras.Model` cannot: there
+    they start as the identity, with a warning in the first training step,
+    unless `keras_flows.adapt(model, x)` was called.
+    """
 
     def __init__(self, data_init, epsilon, **kwargs):
         super().__init__(**kwargs)
         self.data_init, self.epsilon = bool(data_init), float(epsilon)
+        self._known_adapted = not self.data_init  # while a step is traced, weights have no values
 
     def build(self, input_shape):
         self.size = known_size(self, input_shape)
@@ -29,9 +38,25 @@ class DataInit(FlowLayer):
                 name="adapted", shape=(), dtype="int32", initializer="zeros", trainable=False
             )
 
+    def call(self, inputs, training=None):
+        if training and not self._known_adapted and not is_adapting():
+            warnings.warn(
+                f"{type(self).__name__} is trained before it was initialised from data: it starts "
+                "as the identity. Call keras_flows.adapt(model, x) before fit; where the layer has "
+                "data_init, data_init=False asks for this start.",
+                stacklevel=2,
+            )
+        return super().call(inputs)
+
     @property
     def needs_adapt(self):
-        return self.data_init and not (self.built and bool(ops.convert_to_numpy(self.adapted)))
+        if self.data_init and self.built:
+            self._known_adapted = bool(ops.convert_to_numpy(self.adapted))
+        return not self._known_adapted
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.needs_adapt  # noqa: B018  (reads the flag that was loaded)
 
     def adapt(self, inputs):
         """Initialises from one batch of inputs, once: later calls change nothing."""
@@ -44,15 +69,18 @@ class DataInit(FlowLayer):
         x = ops.cast(inputs, self.variable_dtype)
         axes = tuple(range(len(x.shape) - 1))
         mean, std = ops.mean(x, axis=axes), ops.std(x, axis=axes)
-        if not np.all(np.isfinite(ops.convert_to_numpy(mean + std))):
+        broken = np.flatnonzero(~np.isfinite(ops.convert_to_numpy(mean + std)))
+        if broken.size:
             raise ValueError(
-                f"'{self.name}' cannot be adapted to data that is not finite. Received: "
-                f"means {ops.convert_to_numpy(mean)} of {tuple(x.shape)}."
+                f"'{self.name}' cannot be adapted to data that is not finite. Received: shape "
+                f"{tuple(x.shape)}, with {broken.size} channels not finite, the first at "
+                f"position {broken[0]} of the last axis."
             )
         # A constant channel says nothing about its scale: leave it at 1.
         std = ops.where(std > self.epsilon, std, ops.ones_like(std))
         self._set_moments(mean, std)
         self.adapted.assign(1)
+        self._known_adapted = True
 
     def get_config(self):
         return {**super().get_config(), "data_init": self.data_init, "epsilon": self.epsilon}
@@ -111,7 +139,7 @@ class Scale(DataInit):
 
 
 @register
-class Actnorm(DataInit):
+class Actnorm(ByName, DataInit):
     """Activation normalisation: z = exp(k) x + b, log|det dz/dx| = positions * sum(k).
 
     Args:
@@ -121,13 +149,14 @@ class Actnorm(DataInit):
             standard deviation below `epsilon` keep the scale 1. Without
             `adapt`, or with `data_init=False`, the layer starts as the identity.
 
-    Shapes: `(..., channels)` to the same; a log-det is a scalar in nats.
+    Arguments go by name: by position they would mean `isinverse, use_shift`
+    in the blog series' layer. Shapes: `(..., channels)` to the same; a log-det is a scalar in nats.
     Initialised once: the flag is saved. Paper: Glow (1807.03039) section 3.1.
 
     >>> norm = Actnorm(); norm.adapt(first_batch); z = norm(x)
     """
 
-    def __init__(self, use_shift=True, data_init=True, epsilon=1e-6, **kwargs):
+    def __init__(self, *, use_shift=True, data_init=True, epsilon=1e-6, **kwargs):
         super().__init__(data_init, epsilon, **kwargs)
         self.use_shift = bool(use_shift)
 
@@ -193,70 +222,3 @@ class Standardize(DataInit):
         config = super().get_config()
         del config["data_init"]
         return config
-
-
-@register
-class CondActnorm(FlowLayer):
-    """Affine map given by a condition: z = exp(k(c)) x + b(c), log|det dz/dx| = sum(k(c)).
-
-    Takes [x, c]. For pictures k and b come from c by a 3x3 convolution, or,
-    where c is a vector (a class, say), by a dense layer and are the same at
-    every position; for vectors by a dense layer. Both start at zero, so that
-    the layer starts as the identity. It is the conditional prior of a split
-    in the blog series' Glow and of Glow (1807.03039) section 3.6.
-
-    Shapes: x `(batch, ..., channels)`, c a vector or of the same sides and
-    any channels, to x's shape; log-det `(batch,)` in nats. Raises ValueError
-    for other ranks than 2 and 4 or sides that differ.
-
-    >>> z = CondActnorm()([x, condition])
-    """
-
-    conditions = 1
-
-    def __init__(self, use_shift=True, **kwargs):
-        super().__init__(**kwargs)
-        self.use_shift = bool(use_shift)
-
-    def build(self, input_shape):
-        check_list(self, input_shape, 2)
-        x, condition = (tuple(shape) for shape in input_shape)
-        sides_differ = len(condition) != 2 and x[1:-1] != condition[1:-1]
-        if {len(x), len(condition)} - {2, 4} or sides_differ:
-            raise ValueError(
-                "CondActnorm takes [x, condition], two vectors, two images of the same sides, or "
-                f"an image and a vector. Received: shapes {input_shape}."
-            )
-        self.size = known_size(self, x)
-        self.input_spec = [fixed_last_axis(self.size), fixed_last_axis(known_size(self, condition))]
-        outputs = self.size * (2 if self.use_shift else 1)
-        options = {"kernel_initializer": "zeros", "dtype": self.dtype_policy, "name": "net"}
-        self.net = (
-            keras.layers.Conv2D(outputs, 3, padding="same", **options)
-            if len(condition) == 4
-            else keras.layers.Dense(outputs, **options)
-        )
-        self.net.build(condition)
-        self.net_shape = self.net.compute_output_shape(condition)
-
-    def _params(self, x, condition):
-        params = self.net(condition)
-        if len(params.shape) < len(x.shape):
-            params = params[:, None, None]
-        return ops.split(params, 2, axis=-1) if self.use_shift else (params, 0.0)
-
-    def _log_det(self, x, k):
-        return self.sum(k) * (positions(x) if len(self.net.kernel.shape) < len(x.shape) else 1)
-
-    def encode(self, x):
-        x, condition = x
-        k, b = self._params(x, condition)
-        return x * ops.exp(k) + b, self._log_det(x, k)
-
-    def decode(self, z):
-        z, condition = z
-        k, b = self._params(z, condition)
-        return (z - b) * ops.exp(-k), -self._log_det(z, k)
-
-    def get_config(self):
-        return {**super().get_config(), "use_shift": self.use_shift}

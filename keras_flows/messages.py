@@ -1,0 +1,10 @@
+"""What error messages say of the values that they received."""
+
+
+def shortened(value, limit=100):
+    """`repr(value)`, cut after `limit` characters; of an array or tensor its shape and dtype."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__} of shape {tuple(value.shape)} and dtype {value.dtype}"
+    text = repr(value)
+    size = f", {len(value)} in all" if hasattr(value, "__len__") else ""
+    return text if len(text) <= limit else f"{text[:limit]}...{size}"
