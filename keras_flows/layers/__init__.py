@@ -5,6 +5,7 @@ from keras_flows.layers.batch_norm import BatchNormFlow
 from keras_flows.layers.chain import Chain
 from keras_flows.layers.checkerboard import CheckerboardCouple
 from keras_flows.layers.class_vector import ClassVector
+from keras_flows.layers.constrained import Constrained
 from keras_flows.layers.coupling import AddCouple, Coupling
 from keras_flows.layers.dequantize import (
     Dequantize,
@@ -33,6 +34,7 @@ __all__ = [
     "Concat",
     "ConcatVector",
     "CondActnorm",
+    "Constrained",
     "Coupling",
     "Dequantize",
     "FlowLayer",
