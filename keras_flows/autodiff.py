@@ -1,4 +1,4 @@
-"""Reverse mode: the one place that needs each backend's own."""
+"""Reverse mode and compiling: the one place that needs each backend's own."""
 
 import keras
 from keras import ops
@@ -45,3 +45,17 @@ def _torch(function, inputs, cotangent):
 
 
 _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
+
+
+def compiled(function, *inputs):
+    """`function(*inputs)`, on JAX as one program, where each operation would otherwise be one.
+
+    Inputs are arrays or tensors. What the function assigns to variables is lost on JAX.
+    """
+    inputs = [ops.convert_to_tensor(x) for x in inputs]
+    if keras.backend.backend() != "jax":
+        return function(*inputs)
+    import jax
+
+    with keras.StatelessScope():
+        return jax.jit(function)(*inputs)

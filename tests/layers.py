@@ -29,6 +29,17 @@ def unit(rng, shape):
     return rng.uniform(0.05, 0.95, size=shape).astype(keras.config.floatx())
 
 
+SUPPORT = [None, "positive", (0, 1), (None, 2.0), (-3, 5)]
+
+
+def limited(rng, shape):
+    """Columns of `SUPPORT`."""
+    x = rng.normal(size=shape)
+    x[:, 1], x[:, 3] = np.exp(x[:, 1]), 2 - np.exp(x[:, 3])
+    x[:, 2], x[:, 4] = rng.uniform(0.05, 0.95, len(x)), rng.uniform(-2.9, 4.9, len(x))
+    return x.astype(keras.config.floatx())
+
+
 def pixels(rng, shape):
     return rng.integers(0, 256, size=shape).astype("uint8")
 
@@ -253,6 +264,9 @@ CASES = {
     "Quantize-256": case(lambda: layers.Quantize(), VECTOR, draw=bin_middles),
     "Logit-vector": case(lambda: layers.Logit(), VECTOR, draw=unit),
     "Logit-image": case(lambda: layers.Logit(1e-3), IMAGE, draw=unit),
+    "Constrained-columns": case(
+        lambda: layers.Constrained(SUPPORT), VECTOR, draw=limited, bad=[[(2, 4)], [(2, None)]]
+    ),
     "Rescale-vector": case(lambda: layers.Rescale(2.0, -1.0), VECTOR),
     "Rescale-image": case(lambda: layers.Rescale(-0.3), IMAGE),
     "Reshape-default": case(lambda: layers.Reshape(), IMAGE, bad=[[(2, None, 4)]]),
@@ -344,6 +358,10 @@ BAD_OPTIONS = {
     "Chain with conditions": lambda: layers.Chain([layers.CondActnorm()]),
     "BatchNormFlow momentum": lambda: layers.BatchNormFlow(1.0),
     "BatchNormFlow epsilon": lambda: layers.BatchNormFlow(epsilon=0.0),
+    "Constrained limits": lambda: layers.Constrained([None, (1, 0)]),
+    "Constrained word": lambda: layers.Constrained(["negative"]),
+    "Constrained number": lambda: layers.Constrained([0.5]),
+    "Constrained none": lambda: layers.Constrained([]),
     "Rescale": lambda: layers.Rescale(0),
     "ClassVector": lambda: layers.ClassVector(0),
     "Scale factor": lambda: layers.Scale(factor=0.0),

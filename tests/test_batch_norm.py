@@ -67,6 +67,49 @@ def test_gradients_go_through_the_statistics_of_the_batch(float64):
     np.testing.assert_allclose(gradient(objective, x), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3)])
+def test_a_batch_of_one_vector_is_normalised_by_the_running_averages(shape):
+    layer = perturb(made(draw(1, 3)))
+    layer.mean.assign([1.0, 2.0, 3.0])
+    layer.variance.assign([4.0, 5.0, 6.0])
+    (z,), log_det = encode(layer, [draw(*shape)])
+    z_training, log_det_training = in_training(layer, draw(*shape))
+    np.testing.assert_allclose(z_training, z, rtol=1e-5)
+    np.testing.assert_allclose(log_det_training, log_det[0], rtol=1e-5)
+    np.testing.assert_allclose(array(layer.mean), [1, 2, 3], rtol=1e-6)
+    np.testing.assert_allclose(array(layer.variance), [4, 5, 6], rtol=1e-6)
+
+
+def test_a_last_batch_of_one_row_leaves_the_running_averages():
+    x, data = keras.Input((3,)), draw(9, 3)
+    norm = layers.BatchNormFlow(0.5, data_init=False)
+    flow = Flow(keras.Model(x, norm(x)))
+    flow.compile("sgd")
+    flow.fit(data, batch_size=8, shuffle=False, verbose=0)
+    np.testing.assert_allclose(array(norm.mean), 0.5 * data[:8].mean(0), rtol=1e-4)
+    np.testing.assert_allclose(array(norm.variance), 0.5 + 0.5 * data[:8].var(0), rtol=1e-4)
+
+
+def test_statistics_are_of_the_precision_of_the_data(float64):
+    x = draw(7, 3)
+    layer = made(x, momentum=0.0)
+    z, log_det = in_training(layer, x)
+    np.testing.assert_allclose(array(layer.mean), x.mean(0), rtol=1e-13)
+    np.testing.assert_allclose(array(layer.variance), x.var(0), rtol=1e-13)
+    np.testing.assert_allclose(z.std(0), np.sqrt(x.var(0) / (x.var(0) + EPSILON)), rtol=1e-13)
+    np.testing.assert_allclose(log_det, -0.5 * np.log(x.var(0) + EPSILON).sum(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["Actnorm", "Scale", "Standardize", "BatchNormFlow"])
+def test_initialisation_from_data_is_of_its_precision(kind, float64):
+    x = 3 + draw(50, 4)
+    layer = getattr(layers, kind)(**({"data_init": True} if kind == "Scale" else {}))
+    layer.adapt(ops.convert_to_tensor(x))
+    (z,), _ = encode(layer, [x])
+    ratio = EPSILON if kind == "BatchNormFlow" else 0
+    np.testing.assert_allclose(z.std(0), np.sqrt(x.var(0) / (x.var(0) + ratio)), rtol=1e-12)
+
+
 def test_running_averages_move_in_training_only():
     x = draw(64, 3)
     layer = made(x, momentum=0.9, data_init=False)

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import json
 
 import keras
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 
 import keras_flows
 from keras_flows.layers.flow_layer import Ledger
+from keras_flows.testing import LayerCheck
 from tests.layers import BAD_OPTIONS, CASES, WEIGHTED
 from tests.nets import Sinh
 from tests.numeric import (
@@ -21,14 +21,12 @@ from tests.numeric import (
     flat,
     functional,
     jacobian_log_det,
-    outputs_of,
     pack,
     perturb,
     split_conditions,
     train,
 )
 
-TOLERANCE = {"float32": 1e-4, "float64": 1e-8}
 STATES = [(name, "moved") for name in CASES] + [(name, "trained") for name in WEIGHTED]
 
 every_layer = pytest.mark.parametrize("name", CASES)
@@ -41,9 +39,8 @@ def set_precision(floatx):
 
 
 @pytest.fixture(params=["float32", "float64"])
-def tolerance(request):
+def precision(request):
     set_precision(request.param)
-    return {"rtol": TOLERANCE[request.param], "atol": TOLERANCE[request.param]}
 
 
 @functools.cache
@@ -67,34 +64,17 @@ def trained_weights(name):
     return arrays(layer.weights)
 
 
-def subject(name, state):
+def check(name, state="moved"):
     single = keras.backend.backend() == "jax" and "Sinh" in name
     if keras.config.floatx() == "float64" and single:
         pytest.skip("Keras computes sinh, cosh and arcsinh in float32 on JAX")
-    return numbers(prepared, name, state)[0], CASES[name].inputs()
-
-
-def numbers(made, name, state):
-    """What one of the cached functions makes in the precision that is set."""
-    return made(name, state, keras.config.floatx())
+    return checked(name, state, keras.config.floatx())
 
 
 @functools.cache
-def encoded(name, state, floatx):
-    """Outputs and log-det of the case's inputs, computed once for all tests of its numbers."""
-    return encode(prepared(name, state, floatx)[0], CASES[name].inputs())
-
-
-@functools.cache
-def decoded(name, state, floatx):
-    """Inputs of the inverse, the conditions last, and its outputs and log-det."""
-    layer, x = prepared(name, state, floatx)[0], CASES[name].inputs()
-    z = encoded(name, state, floatx)[0]
-    if not CASES[name].lossy:
-        rng = np.random.default_rng(1)
-        z = [rng.normal(size=each.shape).astype(each.dtype) for each in z]
-    z = z + split_conditions(layer, x)[1]
-    return z, encode(layer.inverse(), z)
+def checked(name, state, floatx):
+    """The checks of a layer, which compute once what all tests of its numbers take."""
+    return LayerCheck(prepared(name, state, floatx)[0], CASES[name].inputs())
 
 
 def assert_close(values, wanted, **tolerance):
@@ -122,40 +102,23 @@ def test_the_battery_runs_the_documented_example():
 
 
 @every_state
-def test_round_trip_and_log_dets_that_cancel(name, state, tolerance):
-    layer, x = subject(name, state)
-    (z, there), (data, conditions) = numbers(encoded, name, state), split_conditions(layer, x)
-    x_again, back = encode(layer.inverse(), z + conditions)
-    assert_close(x_again, data, **tolerance)
-    np.testing.assert_allclose(there + back, 0, atol=tolerance["atol"])
+def test_round_trip_and_log_dets_that_cancel(name, state, precision):
+    check(name, state).round_trip()
 
 
 @every_state
-def test_inverse_round_trip_and_log_dets_that_cancel(name, state, tolerance):
-    layer, _ = subject(name, state)
-    z, (x, back) = numbers(decoded, name, state)
-    data, conditions = split_conditions(layer.inverse(), z)
-    z_again, there = encode(layer, x + conditions)
-    assert_close(z_again, data, **tolerance)
-    np.testing.assert_allclose(there + back, 0, atol=tolerance["atol"])
+def test_inverse_round_trip_and_log_dets_that_cancel(name, state, precision):
+    check(name, state).inverse_round_trip()
 
 
 @every_state
-def test_log_det_is_that_of_the_jacobian(name, state, tolerance):
-    layer, x = subject(name, state)
-    z, log_det = numbers(encoded, name, state)
-    if np.issubdtype(z[0].dtype, np.integer):
-        pytest.skip("rounding has no Jacobian")
-    np.testing.assert_allclose(log_det, jacobian_log_det(layer, x), **tolerance)
+def test_log_det_is_that_of_the_jacobian(name, state, precision):
+    check(name, state).log_det()
 
 
 @every_state
-def test_inverse_log_det_is_that_of_the_jacobian(name, state, tolerance):
-    layer, _ = subject(name, state)
-    z, (x, log_det) = numbers(decoded, name, state)
-    if np.issubdtype(x[0].dtype, np.integer):
-        pytest.skip("rounding has no Jacobian")
-    np.testing.assert_allclose(log_det, jacobian_log_det(layer.inverse(), z), **tolerance)
+def test_inverse_log_det_is_that_of_the_jacobian(name, state, precision):
+    check(name, state).inverse_log_det()
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
@@ -207,41 +170,19 @@ def test_inverse_before_build_works_or_says_why_not(name):
         assert len(layer.trainable_variables) == len(built(case).trainable_variables)
 
 
-def unshared(config):
-    """A config without the numbers by which Keras tells shared objects."""
-    if isinstance(config, list):
-        return [unshared(v) for v in config]
-    if not isinstance(config, dict):
-        return config
-    return {k: unshared(v) for k, v in config.items() if k != "shared_object_id"}
-
-
 @every_layer
 def test_config(name):
-    layer = CASES[name].make()
-    config = json.dumps(layer.get_config())
-    again = type(layer).from_config(json.loads(config))
-    config = json.loads(config)
-    assert unshared(json.loads(json.dumps(again.get_config()))) == unshared(config)
+    layer = built(CASES[name])
+    LayerCheck(layer, CASES[name].inputs()).config()
     options = inspect.signature(type(layer).__init__).parameters
-    assert set(options) - {"self", "kwargs", "dtype"} <= set(config)
+    assert set(options) - {"self", "kwargs", "dtype"} <= set(layer.get_config())
 
 
 @every_layer
 @pytest.mark.parametrize("direction", ["encoder", "decoder"])
-def test_saved_model_gives_the_same_numbers(name, direction, tmp_path):
-    case = CASES[name]
-    model = functional(case)
-    perturb(model)
-    x = case.inputs()
-    if direction == "decoder":
-        layer = model.layers[-1]
-        x = outputs_of(model, x) + split_conditions(layer, x)[1]
-        model = keras_flows.invert(model)
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert len(again.weights) == len(model.weights)
-    assert_close(outputs_of(again, x), outputs_of(model, x), atol=1e-6)
+def test_saved_model_gives_the_same_numbers(name, direction):
+    layer = perturb(built(CASES[name]))
+    LayerCheck(layer, CASES[name].inputs(), tolerance=1e-6).saved(direction)
 
 
 @every_layer
@@ -269,13 +210,9 @@ def call(layer, inputs):
 @every_layer
 def test_any_batch_size_and_samples_do_not_mix(name):
     case = CASES[name]
-    model = functional(case)
-    perturb(model)
-    assert all(output.shape[0] is None for output in flat(model.outputs))
-    x = case.inputs(batch=4)
-    whole = outputs_of(model, x)
-    alone = outputs_of(model, [v[2:3] for v in x])
-    assert_close(alone, [z[2:3] for z in whole], atol=1e-5)
+    layer = perturb(built(case))
+    assert all(output.shape[0] is None for output in flat(functional(case, layer).outputs))
+    LayerCheck(layer, case.inputs(batch=4), tolerance=1e-5).samples_do_not_mix()
 
 
 @every_layer
@@ -288,12 +225,7 @@ def test_log_det_is_one_a_sample_or_a_scalar(name):
 
 @every_layer
 def test_output_shapes_are_known_before_a_call(name):
-    case = CASES[name]
-    model = functional(case)
-    x = case.inputs()
-    outputs = outputs_of(model, x)
-    assert [t.shape[1:] for t in flat(model.outputs)] == [z.shape[1:] for z in outputs]
-    assert [t.dtype for t in flat(model.outputs)] == [z.dtype.name for z in outputs]
+    LayerCheck(built(CASES[name]), CASES[name].inputs()).output_shapes()
 
 
 REFUSED = [(name, shapes) for name, case in CASES.items() for shapes in case.bad]

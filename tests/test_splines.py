@@ -73,6 +73,19 @@ def test_exact_edges_of_bins_map_to_edges(direction):
 
 
 @pytest.mark.parametrize("direction", ["encode", "decode"])
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_the_gradient_at_knots_and_tail_bounds_is_the_slope(direction, scale):
+    spline, params = Spline(6, 3.0), random_params(100, scale)
+    start = edges(spline, params, int(direction == "decode"))
+    move = getattr(spline, direction)
+    each = ops.convert_to_tensor(np.repeat(params, 7, axis=0))
+    log_slope = array(move(ops.convert_to_tensor(start.ravel()), each)[1])
+    slope = gradient(lambda v: move(v, each)[0], start.ravel())
+    np.testing.assert_allclose(slope, np.exp(log_slope), rtol=5e-3)
+    np.testing.assert_allclose(slope.reshape(100, 7)[:, [0, 6]], 1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("direction", ["encode", "decode"])
 @pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1000.0])
 def test_extreme_numbers_and_parameters_stay_finite_with_their_gradients(direction, scale):
     spline, params = Spline(6, 3.0), random_params(len(EXTREMES), scale)

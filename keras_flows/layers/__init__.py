@@ -6,6 +6,7 @@ from keras_flows.layers.chain import Chain
 from keras_flows.layers.checkerboard import CheckerboardCouple
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.cond_actnorm import CondActnorm
+from keras_flows.layers.constrained import Constrained
 from keras_flows.layers.couple_wrapper import AffineCouple, CoupleWrapper
 from keras_flows.layers.coupling import AddCouple, Coupling
 from keras_flows.layers.dequantize import (
@@ -36,6 +37,7 @@ __all__ = [
     "Concat",
     "ConcatVector",
     "CondActnorm",
+    "Constrained",
     "CoupleWrapper",
     "Coupling",
     "Dequantize",

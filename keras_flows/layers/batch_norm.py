@@ -1,5 +1,7 @@
 """Batch normalisation as a flow layer."""
 
+import math
+
 from keras import ops
 
 from keras_flows.layers.flow_layer import positions, register
@@ -13,16 +15,17 @@ class BatchNormFlow(DataInit):
     log|det dz/dx| = positions * sum(k - 1/2 log(var + epsilon)), a scalar in
     nats. In training mean and variance are the batch's, and gradients go
     through them; the density, samples and the inverse use running averages,
-    which `adapt` starts from the first batch.
+    which `adapt` starts from the first batch. A batch of one vector has no
+    variance: it is normalised by the running averages and leaves them as they
+    are.
 
     Args:
         momentum: of the running averages.
         affine: whether k and b are trained (as in MAF) or left out (RealNVP).
         epsilon: added to the variance.
 
-    Shapes: `(..., channels)` to the same; a batch of 1 vector trains on a
-    variance of 0. Papers: RealNVP (1605.08803) section 3.7 and appendix E,
-    MAF (1705.07057) section 3.1 and appendix B.
+    Shapes: `(..., channels)` to the same. Papers: RealNVP (1605.08803)
+    section 3.7 and appendix E, MAF (1705.07057) section 3.1 and appendix B.
 
     >>> z = BatchNormFlow()(x, training=True)
     """
@@ -63,14 +66,25 @@ class BatchNormFlow(DataInit):
         if not training or not self.trainable:
             return super().call(inputs)
         self._adapt_if_asked(inputs)
-        axes = tuple(range(len(inputs.shape) - 1))
-        mean, variance = ops.mean(inputs, axis=axes), ops.var(inputs, axis=axes)
-        for running, now in ((self.mean, mean), (self.variance, variance)):
-            now = ops.stop_gradient(now)
-            running.assign(self.momentum * running + (1 - self.momentum) * now)
-        z, log_det = self._normalize(inputs, mean, variance)
+        running, now = (self.mean, self.variance), self._moments(inputs)
+        z, log_det = self._normalize(inputs, *now)
+        for average, value in zip(running, now):
+            value = ops.stop_gradient(value)
+            average.assign(self.momentum * average + (1 - self.momentum) * value)
         self._record(log_det)
         return z
+
+    def _moments(self, x):
+        """Mean and variance of the batch; the running ones for a batch of one vector.
+
+        From sums, because `ops.var` turns float64 into float32 on JAX and torch.
+        """
+        axes, count = tuple(range(len(x.shape) - 1)), math.prod(ops.shape(x)[:-1])
+        mean = ops.sum(x, axis=axes) / ops.cast(count, x.dtype)
+        variance = ops.sum(ops.square(x - mean), axis=axes) / ops.cast(count, x.dtype)
+        several = ops.cast(count, "int32") > 1
+        running = [ops.convert_to_tensor(v) for v in (self.mean, self.variance)]
+        return [ops.where(several, *pair) for pair in zip((mean, variance), running)]
 
     def _normalize(self, x, mean, variance):
         variance = variance + self.epsilon

@@ -70,9 +70,9 @@ class Spline:
     def _bin(self, value, params, decode):
         """The bin that a number is in: its left end, size and slopes, and the number itself.
 
-        Numbers outside are replaced by one inside before any formula sees them.
+        Numbers outside are replaced by 0 before any formula sees them.
         """
-        value = ops.clip(value, -self.tail_bound, self.tail_bound)
+        value = ops.where(self._inside(value), value, ops.zeros_like(value))
         *raw, raw_slopes = ops.split(params, [self.bins, 2 * self.bins], axis=-1)
         shares = [self._shares(each) for each in raw]  # of widths and of heights
         knots = self._inner_knots(shares[int(decode)])
@@ -87,14 +87,17 @@ class Spline:
         first, last = (self._slope(ops.sum(end * raw_slopes, -1)) for end in ends)
         return value, left, width, bottom, height, first, last
 
+    def _inside(self, value):
+        return (value >= -self.tail_bound) & (value <= self.tail_bound)
+
     def _result(self, raw, inside_value, inside_log):
-        inside = (raw >= -self.tail_bound) & (raw <= self.tail_bound)
+        inside = self._inside(raw)
         zero = ops.zeros_like(inside_log)
         return ops.where(inside, inside_value, raw), ops.where(inside, inside_log, zero)
 
     def encode(self, x, params):
         inner, left, width, bottom, height, first, last = self._bin(x, params, decode=False)
-        t = ops.clip((inner - left) / width, 0, 1)
+        t = _share((inner - left) / width)
         z, log_slope = self._rise(t, width, height, first, last)
         return self._result(x, bottom + z, log_slope)
 
@@ -113,9 +116,14 @@ class Spline:
         a, b, c = slope - first + curve, first - curve, -slope * share
         square = b * b - 4 * a * c
         root = ops.sqrt(ops.where(square > 1e-12, square, 1e-12))
-        t = ops.clip(-2 * c / (b + root), 0, 1)
+        t = _share(-2 * c / (b + root))
         log_slope = self._rise(t, width, height, first, last)[1]
         return self._result(z, left + t * width, -log_slope)
+
+
+def _share(t):
+    """t in [0, 1], which rounding may have left; its gradient is 1 at both ends too."""
+    return t + ops.stop_gradient(ops.clip(t, 0, 1) - t)
 
 
 def make(kind, log_scale_bound, bins, tail_bound):

@@ -98,7 +98,7 @@ class FlowLayer(keras.layers.Layer):
 
     def call(self, inputs):
         self._adapt_if_asked(inputs)
-        outputs, log_det = lean.encode(self, inputs)
+        outputs, log_det = check_result(self, lean.encode(self, inputs), inputs)
         if log_det is not None:
             self._record(ops.cast(log_det, self.variable_dtype))
         return outputs
@@ -220,6 +220,26 @@ class Inverse(FlowLayer):
     def from_config(cls, config):
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         return cls(layer, **config)
+
+
+def check_result(layer, result, inputs):
+    """`result`, what `layer.encode(inputs)` returned, or a ValueError that says what is wrong."""
+    first = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
+    received = f"{type(result).__name__} {getattr(result, 'shape', '')}"
+    if isinstance(result, (list, tuple)) and len(result) == 2:
+        shape = getattr(result[1], "shape", ())  # of a number (), of a tensor of unknown rank None
+        rank = getattr(shape, "rank", len(shape) if isinstance(shape, tuple) else None)
+        if result[1] is None or rank in (0, None):
+            return result
+        if rank == 1 and (None in (shape[0], first.shape[0]) or shape[0] == first.shape[0]):
+            return result
+        received = f"a log_det of shape {tuple(shape)} for inputs of shape {tuple(first.shape)}"
+    method, of = ("decode", layer.layer) if isinstance(layer, Inverse) else ("encode", layer)
+    raise ValueError(
+        f"`{method}` of '{of.name}' ({type(of).__name__}) must return a pair (outputs, log_det), "
+        "with a log_det of shape (batch,), a scalar, or None where it is 0; `self.sum` adds up a "
+        f"sample's numbers. Received: {received.strip()}."
+    )
 
 
 def serialize_shared(layer):

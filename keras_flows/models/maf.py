@@ -7,10 +7,9 @@ from keras_flows.layers import (
     Actnorm,
     BatchNormFlow,
     MaskedAutoregressive,
-    Standardize,
 )
 from keras_flows.mixture import AutoregressiveMixture
-from keras_flows.models.vectors import entry, flat_logits, orders
+from keras_flows.models.vectors import entry, flat_logits, orders, scaled
 from keras_flows.networks import MADE
 
 NORMS = {"batch": BatchNormFlow, "actnorm": Actnorm, None: None}
@@ -31,6 +30,7 @@ def MAF(
     context_dims=0,
     classes=None,
     standardize=True,
+    support=None,
     log_scale_bound=5.0,
     alpha=1e-6,
     seed=None,
@@ -58,6 +58,7 @@ def MAF(
         context_dims: size of a context y; the density is then p(x | y).
         classes: instead of it, a context of labels 0..classes-1.
         standardize: whether a `Standardize` comes first.
+        support: limits of the columns, as [None, "positive", (0, 1)]: see `Constrained`.
         log_scale_bound: see `MaskedAutoregressive`.
         alpha: of the `Logit` of pictures.
         seed: integer that fixes random orders and the noise of pictures.
@@ -76,8 +77,7 @@ def MAF(
     inputs, h, context = entry("MAF", dims, context_dims, classes, steps)
     if len(h.shape) > 2:
         h = flat_logits(h, alpha, seed)
-    if standardize:
-        h = Standardize()(h)
+    h = scaled(h, support, standardize)
     made = {"hidden": hidden, "activation": activation, "residual": residual, "seed": seed}
     made["last_initializer"] = STARTS[start]
     drawn = orders("MAF", order, steps + 1, h.shape[-1], seed)

@@ -3,8 +3,8 @@
 import keras
 
 from keras_flows.flow import Flow
-from keras_flows.layers import Coupling, InvConv, MaskedAutoregressive, Standardize
-from keras_flows.models.vectors import entry
+from keras_flows.layers import Coupling, InvConv, MaskedAutoregressive
+from keras_flows.models.vectors import entry, scaled
 from keras_flows.networks import MADE, ResidualDense
 
 
@@ -21,6 +21,7 @@ def NSF(
     context_dims=0,
     classes=None,
     standardize=True,
+    support=None,
     seed=None,
     name="nsf",
 ):
@@ -42,6 +43,7 @@ def NSF(
         context_dims: size of a context y; the density is then p(x | y).
         classes: instead of it, a context of labels 0..classes-1.
         standardize: whether a `Standardize` comes first.
+        support: limits of the columns, as [None, "positive", (0, 1)]: see `Constrained`.
         seed: integer that fixes the linear maps at the start.
 
     Shapes: `(batch, dims)` to the same. Log-likelihoods in nats. Raises
@@ -57,8 +59,7 @@ def NSF(
     if kind == "autoregressive" and dropout:
         raise ValueError(f"dropout is for couplings. Received: kind={kind!r}, dropout={dropout}.")
     inputs, h, context = entry("NSF", dims, context_dims, classes, steps)
-    if standardize:
-        h = Standardize()(h)
+    h = scaled(h, support, standardize)
     spline = {"bins": bins, "tail_bound": tail_bound}
     outputs = 3 * bins - 1
     for i in range(steps):

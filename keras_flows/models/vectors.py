@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_flows.layers import ClassVector, Dequantize, Logit, Reshape
+from keras_flows.layers import ClassVector, Constrained, Dequantize, Logit, Reshape, Standardize
 from keras_flows.layers.flow_layer import numpy_generator
 
 
@@ -33,6 +33,12 @@ def entry(builder, dims, context_dims, classes, steps):
         context = keras.Input((context_dims,), name="context")
         return [x, context], x, [context]
     return x, x, []
+
+
+def scaled(x, support, standardize):
+    """Columns within their limits on the whole line, and then of mean 0 and deviation 1."""
+    x = x if support is None else Constrained(support)(x)
+    return Standardize()(x) if standardize else x
 
 
 def flat_logits(x, alpha, seed):

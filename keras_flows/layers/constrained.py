@@ -1,0 +1,136 @@
+"""Columns with limits: positive numbers, shares, angles."""
+
+import numpy as np
+from keras import ops
+
+from keras_flows.layers.flow_layer import FlowLayer, fixed_last_axis, known_size, register
+
+
+@register
+class Constrained(FlowLayer):
+    """Columns with limits to the whole line: z = log(x - low) - log(high - x).
+
+    The first term is there where a column has a lower limit, the second where it has an upper
+    one; a column without limits stays as it is. log|det dz/dx| is the sum of
+    log(high - low) - log(x - low) - log(high - x) where there are both, of -log(x - low) or
+    -log(high - x) where there is one; shape `(batch,)`, in nats. Put the layer
+    first, before `Standardize`: samples then lie strictly within the limits,
+    and the density is one of the data.
+
+    Args:
+        support: for each column None, "positive", or a pair (low, high) of
+            which one may be None. "positive" is (0, None). ValueError otherwise.
+
+    Shapes: `(..., columns)` to the same. Data on a limit or beyond it has the
+    density 0, a log-determinant of -inf; `adapt` raises a ValueError that
+    names the row and the column. For a column that reaches its limit, as
+    counts with zeros do, choose wider limits.
+
+    >>> z = Constrained([None, "positive", (0, 1)])(x)
+    >>> flow = MAF(3, support=[None, "positive", (0, 1)]); flow.adapt(x); flow.fit(x)
+    """
+
+    def __init__(self, support, **kwargs):
+        super().__init__(**kwargs)
+        self.support = tuple(tuple(v) if isinstance(v, list) else v for v in support)
+        limits = np.array([_limits(kind) for kind in self.support], "float64").reshape(-1, 2)
+        self.low, self.high = limits.T
+        if not len(limits) or not np.all(self.low < self.high):
+            raise ValueError(f"Constrained needs low < high. Received: support={self.support}.")
+
+    def build(self, input_shape):
+        if known_size(self, input_shape) != len(self.support):
+            raise ValueError(
+                f"'{self.name}' has a support of {len(self.support)} columns. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+        self.input_spec = fixed_last_axis(len(self.support))
+
+    def adapt(self, inputs):
+        """Raises a ValueError where the data is not within the limits; initialises nothing."""
+        x = np.asarray(ops.convert_to_numpy(inputs)).reshape(-1, len(self.support))
+        low, high = (limit.astype(x.dtype) for limit in (self.low, self.high))
+        outside = (x <= low) | (x >= high)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise ValueError(
+                f"Column {column} of the data must lie above {low[column]:g} and below "
+                f"{high[column]:g}, as the support of '{self.name}' says, in all rows. "
+                f"Received: {x[row, column]:g} in row {row}."
+            )
+
+    def _masks(self):
+        """Where there is a lower limit, and where an upper one."""
+        return [ops.convert_to_tensor(np.isfinite(v)) for v in (self.low, self.high)]
+
+    def _constants(self, *values):
+        """Tensors of these, 0 where they are infinite."""
+        finite = [np.nan_to_num(v, posinf=0, neginf=0) for v in values]
+        return [ops.convert_to_tensor(v, self.compute_dtype) for v in finite]
+
+    def _middle(self):
+        """A number within the limits of each column."""
+        low = np.where(np.isfinite(self.high), self.high - 2, -1)
+        low = np.where(np.isfinite(self.low), self.low, low)
+        return (low + np.where(np.isfinite(self.high), self.high, low + 2)) / 2
+
+    def _log_width(self):
+        width = self.high - self.low
+        return np.log(np.where(np.isfinite(width), width, 1))
+
+    def encode(self, x):
+        above, below = self._masks()
+        low, high, middle, log_width = self._constants(
+            self.low, self.high, self._middle(), self._log_width()
+        )
+        outside = (above & (x <= low)) | (below & (x >= high))
+        inside, one = ops.where(outside, middle, x), ops.ones_like(x)
+        over = ops.log(ops.where(above, inside - low, one))
+        under = ops.log(ops.where(below, high - inside, one))
+        log_slope = ops.where(outside, -np.inf * one, log_width - over - under)
+        return ops.where(above | below, over - under, x), self.sum(log_slope)
+
+    def decode(self, z):
+        above, below = self._masks()
+        low, high, width, log_width = self._constants(
+            self.low, self.high, self.high - self.low, self._log_width()
+        )
+        zero = ops.zeros_like(z)
+        grown = ops.exp(ops.where(above ^ below, ops.where(above, z, -z), zero))
+        between = low + width * ops.sigmoid(ops.where(above & below, z, zero))
+        x = ops.where(above, low + grown, ops.where(below, high - grown, z))
+        x = ops.where(above & below, between, x)
+        log_slope = ops.where(above, z, ops.where(below, -z, zero))
+        both = log_width - ops.softplus(z) - ops.softplus(-z)
+        log_slope = ops.where(above & below, both, log_slope)
+        return self._within(x), self.sum(log_slope)
+
+    def _within(self, x):
+        """x, where rounding has put it on a limit just within."""
+        low, high = (limit.astype(self.compute_dtype) for limit in (self.low, self.high))
+        tiny = np.finfo(low.dtype).tiny  # smaller numbers count as 0 in compiled code
+        least = np.where(low == 0, tiny, np.nextafter(low, high))
+        most = np.where(high == 0, -tiny, np.nextafter(high, low))
+        least, most = (ops.convert_to_tensor(v, self.compute_dtype) for v in (least, most))
+        # `ops.maximum` turns float64 into float32 on torch.
+        x = ops.where(x < least, least, x)
+        return ops.where(x > most, most, x)
+
+    def get_config(self):
+        return {**super().get_config(), "support": self.support}
+
+
+def _limits(kind):
+    """(low, high) of one entry of a support, infinite where there is no limit."""
+    low, high = {None: (None, None), "positive": (0, None)}.get(kind) or _pair(kind)
+    return -np.inf if low is None else low, np.inf if high is None else high
+
+
+def _pair(kind):
+    pair = isinstance(kind, (list, tuple)) and len(kind) == 2
+    if not pair or not all(end is None or isinstance(end, (int, float)) for end in kind):
+        raise ValueError(
+            "An entry of a support is None, 'positive' or a pair (low, high) of numbers or None. "
+            f"Received: {kind!r}."
+        )
+    return kind
