@@ -1,4 +1,4 @@
-"""Reverse mode: the one place that needs each backend's own."""
+"""Reverse mode, and compilation on JAX: the one place that needs each backend's own."""
 
 import keras
 from keras import ops
@@ -42,6 +42,13 @@ def _torch(function, inputs, cotangent):
         output = function(*inputs)
         gradients = torch.autograd.grad(output, inputs, cotangent, materialize_grads=True)
     return output.detach(), list(gradients)
+
+
+def jit(function):
+    """The function, compiled by JAX; its arguments keep their memory."""
+    import jax
+
+    return jax.jit(function)
 
 
 _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
