@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows import autodiff
 from keras_flows.layers.repeats import can_loop, loops, variables_of
 
 
@@ -67,9 +68,8 @@ class Stack:
     def fold(self, function, carry, values, reverse=False):
         """carry = function(index, weights, carry), for all blocks in their order; a list."""
         if self.loops:
-            # Keras' scan on TensorFlow stacks only what has the carry's shapes: nothing is.
-            each = lambda carry, weights: (function(None, weights, carry), None)  # noqa: E731
-            return ops.scan(each, carry, values, reverse=reverse)[0]
+            each = functools.partial(function, None)
+            return autodiff.fold(self.length, each, carry, values, reverse)
         rows = list(enumerate(self.rows(values)))
         for index, weights in reversed(rows) if reverse else rows:
             carry = function(index, weights, carry)
