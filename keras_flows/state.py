@@ -120,7 +120,11 @@ class KeepsState:
             if keras.backend.backend() == "jax":
                 self.test_function = self._make_function(_whole(self, self.test_step))
 
-    # The rest is asked for by Keras' JAX trainer alone.
+    def _track_variables(self):  # of torch
+        unique_paths(self.variables)
+        super()._track_variables()
+
+    # The rest is called by Keras' JAX trainer alone.
 
     def _purge_model_variables(self, **parts):
         """They keep their values."""
@@ -144,6 +148,17 @@ class KeepsState:
 
     def _note(self, state):
         self._jax_state = dict(zip(PARTS[len(state)], state))
+
+
+def unique_paths(variables):
+    """Numbers equal paths: by path Keras finds the gradients on torch that a step sets to zero."""
+    seen = set()
+    for variable in variables:
+        path, count = variable.path, 1
+        while variable.path in seen:
+            count += 1
+            variable._path = f"{path}_{count}"
+        seen.add(variable.path)
 
 
 @contextlib.contextmanager

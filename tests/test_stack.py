@@ -379,3 +379,39 @@ def test_layers_whose_weights_are_stacked_are_not_stacked_again():
     assert nets[0].repeat._stack and chain._stack is None
     x = ops.convert_to_tensor(images((2, 4, 6)))
     np.testing.assert_allclose(array(chain.decode(chain(x))[0]), array(x), atol=1e-5)
+
+
+def named(name):
+    net = keras.Sequential([keras.layers.Dense(4, name=name)], name=name)
+    net.build((None, 2))
+    return affine(net, split="halves")
+
+
+def deep(name):
+    return keras.Sequential([keras.layers.Dense(4, name=name), keras.layers.Dense(4)])
+
+
+NAMED = {
+    "steps": lambda names: layers.Chain(
+        [layers.Actnorm(data_init=False, name=name) for name in names], False
+    ),
+    "networks": lambda names: layers.Chain([named(name) for name in names], False),
+    "networks that are stacked": lambda names: layers.Chain(
+        [affine(deep(name), flip=i % 2 == 1) for i, name in enumerate(names)], True
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+@pytest.mark.parametrize("plain", [False, True])
+def test_equal_names_train_as_others_do(case, plain):
+    histories = []
+    for names in (["same"] * 4, "abcd"):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((4,))
+        model = keras.Model(x, NAMED[case](names)(x))
+        model = model if plain else Flow(model)
+        model.compile(keras.optimizers.SGD(0.1))
+        data = images((16, 4))
+        histories.append(model.fit(data, epochs=3, batch_size=16, verbose=0).history["loss"])
+    np.testing.assert_allclose(*histories, rtol=1e-6)

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_flows import autodiff
 from keras_flows.layers.repeats import can_loop, loops, variables_of
+from keras_flows.state import unique_paths
 
 
 class Stack:
@@ -141,6 +142,10 @@ class Stacked:
     @property
     def weights(self):
         return list(self._stack.variables) if self._stack else super().weights
+
+    def _track_variables(self):  # of torch
+        unique_paths(self.variables)
+        super()._track_variables()
 
     def save_own_variables(self, store):
         """The inner layers save theirs."""
