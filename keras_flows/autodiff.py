@@ -1,4 +1,7 @@
-"""Reverse mode and compiling: the one place that needs each backend's own."""
+"""What needs a backend's own: reverse mode, loops with gradients, compilation on JAX.
+
+The one file that imports backends.
+"""
 
 import keras
 from keras import ops
@@ -44,6 +47,49 @@ def _torch(function, inputs, cotangent):
     return output.detach(), list(gradients)
 
 
+def loop(n, body, carry):
+    """carry = body(i, carry) for i = 0 ... n - 1: a tuple of tensors. n is an integer.
+
+    On TensorFlow with its bound, without which XLA compiles no gradient of a loop.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.fori_loop(0, n, body, carry)
+    import tensorflow as tf
+
+    return tf.while_loop(
+        lambda i, carry: i < n,
+        lambda i, carry: (i + 1, body(i, carry)),
+        (0, carry),
+        maximum_iterations=n,
+    )[1]
+
+
+def fold(n, function, carry, values, reverse=False):
+    """carry = function(rows, carry) for the n rows of `values`, in order; a list of tensors."""
+    if keras.backend.backend() != "tensorflow":
+        each = lambda carry, rows: (function(rows, carry), None)  # noqa: E731
+        return ops.scan(each, carry, values, reverse=reverse)[0]
+    import tensorflow as tf
+
+    rows = [tf.TensorArray(v.dtype, n, element_shape=v.shape[1:]).unstack(v) for v in values]
+
+    def body(i, carry):
+        i = n - 1 - i if reverse else i
+        after = function([row.read(i) for row in rows], carry)
+        for a, b in zip(after, carry):
+            a.set_shape(b.shape)
+        return after
+
+    return loop(n, body, [tf.convert_to_tensor(v) for v in carry])
+
+
+def jit(function):
+    """The function, compiled by JAX; its arguments keep their memory."""
+    import jax
+
+    return jax.jit(function)
+
+
 _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
 
 
@@ -55,7 +101,5 @@ def compiled(function, *inputs):
     inputs = [ops.convert_to_tensor(x) for x in inputs]
     if keras.backend.backend() != "jax":
         return function(*inputs)
-    import jax
-
     with keras.StatelessScope():
-        return jax.jit(function)(*inputs)
+        return jit(function)(*inputs)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.data import Shuffled, are_arrays
+from keras_flows.state import access, keep_values, newest_state
 
 
 class _Mean(keras.losses.Loss):
@@ -76,11 +77,19 @@ def _batch_sizes(x, batch_size):
     return [min(n, batch_size)] + [n % batch_size] * (n > batch_size and n % batch_size > 0)
 
 
-def predict(model, x, batch_size=None, **options):
-    """`keras.Model.predict`, under `keras.distribution` also of arrays that devices do not divide.
+def predict(model, x, batch_size=None, *, flow=None, **options):
+    """`keras.Model.predict` of a flow, its encoder or decoder, whose variables stay as they are.
 
-    These are filled up with their last row, of which nothing is returned.
+    Under `keras.distribution` also of arrays that devices do not divide: these are
+    filled up with their last row, of which nothing is returned.
     """
+    with access(flow or model), newest_state(model):
+        if model.predict_function is None:
+            keep_values(model)
+        return _predict(model, x, batch_size, **options)
+
+
+def _predict(model, x, batch_size, **options):
     whole = keras.Model.predict
     if keras.distribution.distribution() is None or not (hasattr(x, "shape") or are_arrays(x)):
         return whole(model, x, batch_size=batch_size, **options)

@@ -17,10 +17,11 @@ from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.dequantize import Dequantize
 from keras_flows.layers.flow_layer import Ledger, adapting, register
 from keras_flows.priors import StandardNormal
+from keras_flows.state import KeepsState
 
 
 @register
-class Flow(Latents, keras.Model):
+class Flow(KeepsState, Latents, keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
@@ -187,7 +188,7 @@ class Flow(Latents, keras.Model):
 
     def predict(self, x, batch_size=None, **kwargs):
         """As `keras.Model.predict`: latents and log-determinants."""
-        return predict(self, x, batch_size, **kwargs)
+        return predict(self, x, batch_size, flow=self, **kwargs)
 
     @property
     def needs_adapt(self):

@@ -137,7 +137,7 @@ class GuidedFlow(Flow):
         model = self.guided_decoder
         factors = _factors(schedule, model.inputs[2].shape[1])
         strength = np.broadcast_to(guidance * factors, (len(z), len(factors))).astype(z.dtype)
-        return predict(model, [z, labels, strength], batch_size, verbose=0)
+        return predict(model, [z, labels, strength], batch_size, flow=self, verbose=0)
 
     @property
     def guided_decoder(self):

@@ -67,14 +67,14 @@ class Latents:
         """Latents of data, as an array."""
         x = with_context(self, x, context)
         check_input(self, x)
-        return predict(self.encoder, x, batch_size, verbose=0)
+        return predict(self.encoder, x, batch_size, flow=self, verbose=0)
 
     def decode(self, z, context=None, *, batch_size=None):
         """Data of latents, as an array."""
         z = with_context(self, ops.convert_to_numpy(z), context)
         if self.conditional:
             check_context(self, z)
-        return predict(self.decoder, z, batch_size, verbose=0)
+        return predict(self.decoder, z, batch_size, flow=self, verbose=0)
 
     def reconstruct(self, x, context=None, *, batch_size=None):
         """decoder(encoder(x)), which is x up to rounding."""

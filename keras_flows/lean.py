@@ -114,7 +114,8 @@ def remat(function, *args):
     def again(*args):
         with backprop(None):
             z, log_det = function(*args)
-        return (z,) if log_det is None else (z, log_det)
+        # TensorFlow takes no numbers from what is computed again.
+        return (z,) if log_det is None else (z, ops.convert_to_tensor(log_det))
 
     z, *log_det = keras.remat(again)(*args)
     return z, log_det[0] if log_det else None

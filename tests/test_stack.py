@@ -300,6 +300,44 @@ def test_training_takes_the_same_steps_in_each_mode():
         np.testing.assert_allclose(losses[mode], losses[None], rtol=1e-5)
 
 
+def test_numbers_for_log_determinants_are_computed_again():
+    def flow(backprop):
+        keras.utils.set_random_seed(0)
+        steps = [affine(net64(4)), layers.Rescale(2.0).inverse(), Folded(net64(4))]
+        flow = Flow(keras.Sequential([keras.Input((4,)), *steps]), backprop=backprop)
+        flow.compile(keras.optimizers.SGD(0.01))
+        return flow
+
+    histories = [flow(m).fit(images((8, 4)), epochs=2, verbose=0).history for m in (None, "remat")]
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-5)
+
+
+class Folded(layers.FlowLayer):
+    """z = 3 (x + net(1)), whose log-determinant is a number."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def build(self, shape):
+        self.net.build(shape)
+
+    def encode(self, x):
+        return 3 * (x + self.net(ops.ones_like(x))), 4 * float(np.log(3))
+
+    def decode(self, z):
+        return z / 3 - self.net(ops.ones_like(z)), -4 * float(np.log(3))
+
+
+def test_numbers_for_log_determinants_keep_float64(float64):
+    scale = layers.Rescale(2.3)
+    with Ledger() as ledger:
+        scale.inverse()(scale(ops.ones((2, 5))))
+        layers.Dequantize(7)(ops.ones((2, 5), "uint8"))
+    expected = 5 * np.log([2.3, 1 / 2.3, 1 / 7])
+    np.testing.assert_allclose(arrays(ledger.entries), expected, rtol=1e-14)
+
+
 def test_a_flow_keeps_its_mode_and_refuses_others():
     flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop="remat")
     assert Flow.from_config(flow.get_config()).backprop == "remat"
@@ -379,3 +417,88 @@ def test_layers_whose_weights_are_stacked_are_not_stacked_again():
     assert nets[0].repeat._stack and chain._stack is None
     x = ops.convert_to_tensor(images((2, 4, 6)))
     np.testing.assert_allclose(array(chain.decode(chain(x))[0]), array(x), atol=1e-5)
+
+
+def decoder_by_hand(chain):
+    h = z = keras.Input((4,))
+    for step in reversed(chain.steps):
+        h = step.inverse()(h)
+    return keras.Model(z, h)
+
+
+def test_a_decoder_of_single_steps_predicts_what_the_chain_does():
+    chain, x = layers.Chain([affine(net64(4)) for _ in range(2)], stack=True), images((8, 4))
+    encoder = keras.Sequential([keras.Input((4,)), chain])
+    perturb(chain, 0.2)
+    decoder, before = decoder_by_hand(chain), chain.get_weights()
+    for _ in range(2):
+        z = encoder.predict(x, verbose=0)
+        np.testing.assert_allclose(decoder.predict(z, verbose=0), x, atol=1e-5)
+    for a, b in zip(chain.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
+    decoder.trainable = False
+    decoder.compile(loss="mse")
+    assert decoder.evaluate(z, x, verbose=0) < 1e-8
+
+
+def test_single_steps_train_or_say_who_trains_them():
+    chain, x = layers.Chain([affine(net64(4)) for _ in range(2)], stack=True), images((8, 4))
+    chain.build((None, 4))
+    decoder, before = decoder_by_hand(chain), chain.get_weights()
+    decoder.compile("sgd", loss="mse")
+    if keras.backend.backend() == "jax":
+        decoder.fit(x, 2 * x, verbose=0)
+        assert all((a != b).any() for a, b in zip(chain.get_weights(), before))
+    else:
+        with pytest.raises(ValueError, match="trained by their layer.*Received: a step"):
+            decoder.fit(x, 2 * x, verbose=0)
+
+
+def test_steps_of_another_model_are_not_stacked():
+    steps, x = [affine(net(4)) for _ in range(4)], images((16, 4))
+    plain = Flow(keras.Sequential([keras.Input((4,)), *steps]))
+    plain.compile(keras.optimizers.SGD(0.1))
+    plain.fit(x, verbose=0)
+    with pytest.raises(ValueError, match="cannot be stacked.*that no other model calls"):
+        layers.Chain(steps, stack=True).build((None, 4))
+    chain = Flow(keras.Sequential([keras.Input((4,)), layers.Chain(steps)]))
+    before = chain.log_prob(x)
+    plain.fit(x, verbose=0)
+    np.testing.assert_allclose(chain.log_prob(x), plain.log_prob(x), rtol=1e-5)
+    assert np.abs(chain.log_prob(x) - before).max() > 0
+
+
+def named(name):
+    net = keras.Sequential([keras.layers.Dense(4, name=name)], name=name)
+    net.build((None, 2))
+    return affine(net, split="halves")
+
+
+def deep(name):
+    return keras.Sequential([keras.layers.Dense(4, name=name), keras.layers.Dense(4)])
+
+
+NAMED = {
+    "steps": lambda names: layers.Chain(
+        [layers.Actnorm(data_init=False, name=name) for name in names], False
+    ),
+    "networks": lambda names: layers.Chain([named(name) for name in names], False),
+    "networks that are stacked": lambda names: layers.Chain(
+        [affine(deep(name), flip=i % 2 == 1) for i, name in enumerate(names)], True
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+@pytest.mark.parametrize("plain", [False, True])
+def test_equal_names_train_as_others_do(case, plain):
+    histories = []
+    for names in (["same"] * 4, "abcd"):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((4,))
+        model = keras.Model(x, NAMED[case](names)(x))
+        model = model if plain else Flow(model)
+        model.compile(keras.optimizers.SGD(0.1))
+        data = images((16, 4))
+        histories.append(model.fit(data, epochs=3, batch_size=16, verbose=0).history["loss"])
+    np.testing.assert_allclose(*histories, rtol=1e-6)

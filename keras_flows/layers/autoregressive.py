@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_flows.autodiff import loop
 from keras_flows.layers import elementwise
 from keras_flows.layers.flow_layer import (
     FlowLayer,
@@ -98,7 +99,7 @@ class MaskedAutoregressive(FlowLayer):
             x, log_slope = self.map.decode(z, self._params(carry[0], context))
             return x, log_slope
 
-        x, log_slope = ops.fori_loop(0, z.shape[-1], body, (ops.zeros_like(z), ops.zeros_like(z)))
+        x, log_slope = loop(z.shape[-1], body, (ops.zeros_like(z), ops.zeros_like(z)))
         return x, self.sum(log_slope)
 
     def _solve(self, z, params):

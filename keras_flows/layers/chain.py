@@ -100,8 +100,9 @@ class Chain(Stacked, FlowLayer):
         elif self.stack:
             raise ValueError(
                 f"The steps of '{self.name}' cannot be stacked: they must repeat one pattern of "
-                "layers with weights of their own, without noise, moving averages, regularizers "
-                f"or constraints. Received: {[type(step).__name__ for step in self.steps]}."
+                "layers with weights of their own, that no other model calls, without noise, "
+                "moving averages, regularizers or constraints. "
+                f"Received: {[type(step).__name__ for step in self.steps]}."
             )
 
     @property
@@ -142,7 +143,9 @@ class Chain(Stacked, FlowLayer):
 
             run = functools.partial(lean.remat, block) if lean.mode() == "remat" else block
             x, log_det = run(carry[0], *weights)
-            return [x, carry[1] if log_det is None else carry[1] + ops.cast(log_det, dtype)]
+            if log_det is None:
+                return [x, carry[1]]
+            return [x, carry[1] + ops.convert_to_tensor(log_det, dtype)]
 
         total = ops.zeros(ops.shape(x)[:1], dtype)
         x, total = stack.fold(step, [x, total], [*own, *keras.tree.flatten(made)], reverse)

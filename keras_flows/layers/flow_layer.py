@@ -100,7 +100,7 @@ class FlowLayer(keras.layers.Layer):
         self._adapt_if_asked(inputs)
         outputs, log_det = check_result(self, lean.encode(self, inputs), inputs)
         if log_det is not None:
-            self._record(ops.cast(log_det, self.variable_dtype))
+            self._record(ops.convert_to_tensor(log_det, self.variable_dtype))
         return outputs
 
     @property
@@ -185,6 +185,10 @@ class Inverse(FlowLayer):
     @property
     def conditions(self):
         return self.layer.conditions
+
+    @property
+    def has_networks(self):
+        return self.layer.has_networks
 
     @property
     def _keeps_shapes(self):

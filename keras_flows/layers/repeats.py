@@ -48,7 +48,8 @@ def pays(blocks):
 
 def can_stack(blocks, trusted=False):
     """Whether built blocks can share variables: each with weights of its own, of the same shapes,
-    and, unless they are trusted, layers whose config is known to say what they are."""
+    that no other model uses, and, unless they are trusted, layers whose config is known to say
+    what they are."""
     rows = [variables_of(block) for block in blocks]
     shapes = [[(tuple(v.shape), v.dtype, v.trainable) for v in row] for row in rows]
     own = [v for row in rows for v in row]
@@ -59,6 +60,7 @@ def can_stack(blocks, trusted=False):
         and len({id(v) for v in own}) == len(own)
         and all(shape == shapes[0] for shape in shapes)
         and is_pure(layers)
+        and not any(hasattr(step, "output") for block in blocks for step in block)
         and not any(getattr(layer, "_stack", None) for layer in layers)
         and (trusted or _are_known(layers))
     )

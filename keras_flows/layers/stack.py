@@ -6,8 +6,12 @@ import functools
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.common.global_state import get_global_attribute
 
+from keras_flows import autodiff
+from keras_flows.layers.flow_layer import is_adapting
 from keras_flows.layers.repeats import can_loop, loops, variables_of
+from keras_flows.state import unique_paths
 
 
 class Stack:
@@ -19,7 +23,7 @@ class Stack:
 
     Args:
         blocks: lists of built layers.
-        add_weight: of the layer that owns the stacked variables.
+        add_weight: the method of the layer that owns the stacked variables.
     """
 
     def __init__(self, blocks, add_weight):
@@ -29,7 +33,7 @@ class Stack:
         self.variables = [_stacked(column, add_weight) for column in zip(*rows)]
         for i, row in enumerate(rows):
             for variable, whole in zip(row, self.variables):
-                _make_row(variable, whole, i)
+                _make_row(variable, add_weight.__self__, whole, i)
 
     @property
     def lean(self):
@@ -67,9 +71,8 @@ class Stack:
     def fold(self, function, carry, values, reverse=False):
         """carry = function(index, weights, carry), for all blocks in their order; a list."""
         if self.loops:
-            # Keras' scan on TensorFlow stacks only what has the carry's shapes: nothing is.
-            each = lambda carry, weights: (function(None, weights, carry), None)  # noqa: E731
-            return ops.scan(each, carry, values, reverse=reverse)[0]
+            each = functools.partial(function, None)
+            return autodiff.fold(self.length, each, carry, values, reverse)
         rows = list(enumerate(self.rows(values)))
         for index, weights in reversed(rows) if reverse else rows:
             carry = function(index, weights, carry)
@@ -142,6 +145,10 @@ class Stacked:
     def weights(self):
         return list(self._stack.variables) if self._stack else super().weights
 
+    def _track_variables(self):  # of torch
+        unique_paths(self.variables)
+        super()._track_variables()
+
     def save_own_variables(self, store):
         """The inner layers save theirs."""
 
@@ -187,7 +194,19 @@ class _Row:
 
     @property
     def _value(self):
+        call = get_global_attribute("current_call_ctx")  # of the Keras layer that is being called
+        if call and call.training and self._trainable and not is_adapting():
+            raise ValueError(
+                f"The weights of stacked steps are trained by their layer, '{self._owner.name}': "
+                "train a model that calls it as a whole, freeze the steps, or make it with "
+                f"Chain(steps, stack=False). Received: a step that trains alone, '{self.path}'."
+            )
         return self._whole.value[self._index]
+
+    @_value.setter
+    def _value(self, value):
+        if value is not None:  # which Keras assigns on JAX while it predicts
+            self._direct_assign(value)
 
     @property
     def trainable(self):
@@ -211,8 +230,8 @@ def _row_class(base):
     return type(f"{base.__name__}Row", (_Row, base), {})
 
 
-def _make_row(variable, whole, index):
+def _make_row(variable, owner, whole, index):
     del variable.__dict__["_value"]
     variable._initializer = None
     variable.__class__ = _row_class(type(variable))
-    variable._whole, variable._index = whole, index
+    variable._owner, variable._whole, variable._index = owner, whole, index

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_flows.autodiff import loop
 from keras_flows.layers.elementwise import Affine
 from keras_flows.layers.flow_layer import FlowLayer, is_shape, register
 from keras_flows.networks.transformer import CausalTransformer
@@ -156,7 +157,7 @@ class TransformerAutoregressive(FlowLayer):
 
         cache = self.net.cache(twice * batch, tokens)
         start = (ops.zeros((batch, size), z.dtype), ops.zeros_like(z), ops.zeros_like(z[:, 0, 0]))
-        _, x, log_slope, *_ = ops.fori_loop(0, tokens, body, (*start, *cache))
+        _, x, log_slope, *_ = loop(tokens, body, (*start, *cache))
         return self._restored(x), log_slope
 
     def get_config(self):

@@ -11,12 +11,13 @@ from keras_flows.layers.flow_layer import FlowLayer, register
 from keras_flows.models.vectors import orders
 from keras_flows.networks import MADE
 from keras_flows.priors import StandardNormal
+from keras_flows.state import KeepsState
 
 POSTERIORS = ("diagonal", "iaf")
 
 
 @register
-class VAE(keras.Model):
+class VAE(KeepsState, keras.Model):
     """Variational autoencoder of pictures whose pixels are drawn black or white at every pass.
 
     p(z) = N(0, I), p(x|z) = Bernoulli(decoder(z)), q(z|x) = posterior(z | encoder(x)): a `Flow`
@@ -149,7 +150,7 @@ class VAE(keras.Model):
 
     def decode(self, z, batch_size=None):
         """Each pixel's probability of being white."""
-        logits = predict(self.decoder, _numpy(z), batch_size, verbose=0)
+        logits = predict(self.decoder, _numpy(z), batch_size, flow=self, verbose=0)
         return 1 / (1 + np.exp(-logits.astype("float32")))
 
     def get_config(self):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.autodiff import loop
 from keras_flows.layers.flow_layer import is_shape, numpy_generator, register
 from keras_flows.networks.walk import Walk
 
@@ -202,7 +203,7 @@ class MADE(keras.layers.Layer):
             values = values + value[:, None] * here
             return (*sums, value[:, None], values, total + number)
 
-        carry = ops.fori_loop(0, self.dims, body, carry)
+        carry = loop(self.dims, body, carry)
         return carry[-2], carry[-1]
 
     def _check_context(self, context):

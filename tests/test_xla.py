@@ -1,0 +1,63 @@
+"""TensorFlow under XLA, which Keras chooses by itself on a GPU: the same losses as without."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_flows.models import IAF, MAF, NICE, NSF, Glow, Jet, RealNVP, TarFlow
+
+PIXELS = np.random.default_rng(0).integers(0, 256, size=(8, 4, 4, 1)).astype("uint8")
+ROWS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+PICTURE = {"image_shape": (4, 4, 1), "seed": 0}
+TARFLOW = {**PICTURE, "patch": 2, "channels": 8, "blocks": 2, "noise": "uniform"}
+
+
+def glow(depth=16, **options):
+    return Glow(**PICTURE, levels=1, depth=depth, hidden=4, **options)
+
+
+def lean(flow, backprop):
+    flow.backprop = backprop
+    return flow
+
+
+FLOWS = {
+    "Glow": glow,
+    "IAF": lambda: IAF(4, steps=2, hidden=(8, 8)),
+}
+SLOW = {
+    "Glow, reversible": lambda: lean(glow(), "reversible"),
+    "Glow, remat": lambda: lean(glow(), "remat"),
+    "Glow of the paper": lambda: glow(variant="paper"),
+    "Jet": lambda: Jet(**PICTURE, patch=2, couplings=3, depth=16, channels=8),
+    "MAF": lambda: MAF(4, steps=2, hidden=(8, 8)),
+    "NICE": lambda: NICE(dims=4, couplings=2, hidden=(8,)),
+    "NSF": lambda: NSF(4, steps=2, hidden=8),
+    "RealNVP": lambda: RealNVP(**PICTURE, levels=1, hidden=4, blocks=1),
+    "TarFlow": lambda: TarFlow(**TARFLOW, layers_per_block=16),
+    "TarFlow, remat": lambda: lean(TarFlow(**TARFLOW, layers_per_block=16), "remat"),
+}
+
+
+def losses(make, compiled):
+    """Of two steps, and of the same data after them; and samples."""
+    keras.utils.set_random_seed(0)
+    flow = make()
+    x = PIXELS if flow.discrete else ROWS
+    flow.compile("adam", jit_compile=compiled)
+    seen = flow.fit(x, batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
+    flow.decoder.jit_compile = compiled
+    samples = flow.sample(4, seed=0)
+    return [*seen, flow.evaluate(x, verbose=0, return_dict=True)["loss"]], samples
+
+
+if keras.backend.backend() == "tensorflow":
+
+    @pytest.mark.parametrize(
+        "name", [*FLOWS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+    )
+    def test_losses_under_xla_are_those_without(name):
+        make = {**FLOWS, **SLOW}[name]
+        (ours, samples), (wanted, _) = losses(make, True), losses(make, False)
+        np.testing.assert_allclose(ours, wanted, rtol=2e-3)
+        assert np.isfinite(samples).all()
