@@ -57,7 +57,8 @@ def MAF(
             prior, which makes it MAF MoG; a standard normal if None.
         context_dims: size of a context y; the density is then p(x | y).
         classes: instead of it, a context of labels 0..classes-1.
-        standardize: whether a `Standardize` comes first.
+        standardize: whether a `Standardize` comes first, and a
+            `StandardizeContext` before all that sees y.
         log_scale_bound: see `MaskedAutoregressive`.
         alpha: of the `Logit` of pictures.
         seed: integer that fixes random orders and the noise of pictures.
@@ -73,7 +74,7 @@ def MAF(
         raise ValueError(f"norm is 'batch', 'actnorm' or None. Received: norm={norm!r}.")
     if start not in STARTS:
         raise ValueError(f"start is 'identity' or 'random'. Received: start={start!r}.")
-    inputs, h, context = entry("MAF", dims, context_dims, classes, steps)
+    inputs, h, context = entry("MAF", dims, context_dims, classes, steps, standardize)
     if len(h.shape) > 2:
         h = flat_logits(h, alpha, seed)
     if standardize:
@@ -88,5 +89,7 @@ def MAF(
     prior = None
     if mixture is not None:
         own = {"hidden": hidden, "activation": activation, "order": drawn[-1]}
-        prior = AutoregressiveMixture(mixture, classes=classes, conditional=context_dims > 0, **own)
+        own.update(classes=classes, conditional=context_dims > 0)
+        scaled = standardize and context_dims > 0
+        prior = AutoregressiveMixture(mixture, standardize_context=scaled, **own)
     return Flow(keras.Model(inputs, h, name="encoder"), prior, name=name)
