@@ -64,9 +64,9 @@ def ranked(part, shape):
 
 def for_each(context, shape, data):
     """The context for each sample of the data, or None where it does not fit."""
-    n, one = shape_of(data)[0], agree(shape_of(context), shape)
-    context = context[None] if one else ranked(context, shape)
-    rows, *rest = shape_of(context) or (-1,)
+    n, context = shape_of(data)[0], context if shape_of(context) else context[None]
+    context = context[None] if agree(shape_of(context), shape) else ranked(context, shape)
+    rows, *rest = shape_of(context)
     if not agree(tuple(rest), shape) or not (rows == 1 or rows == n or None in (rows, n)):
         return None
     if rows == n or rows is None or n is None and rows != 1:

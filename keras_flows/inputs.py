@@ -194,7 +194,7 @@ class Inputs:
         if len(self.names) == 1 or context is None:
             return None
         for part, shape in zip(map(numbers, self._contexts(context)), self.shapes[1:]):
-            if not agree(shape_of(part), shape):
+            if shape_of(part) and not agree(shape_of(part), shape):
                 return ops.shape(part)[0] if is_tensor(part) else len(part)
         return None
 
