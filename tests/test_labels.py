@@ -55,12 +55,12 @@ def test_what_is_no_label_is_refused(method, bad):
 def test_labels_in_data_sets_are_refused_or_have_no_density():
     flow, (x, c), labels = label_last(), data(), LABELS.copy()
     labels[5] = 7
-    with pytest.raises(ValueError, match="classes from 0 to 2. Received: labels from 0 to 7"):
-        flow.evaluate(keras_batches(x, c, labels), verbose=0)
     assert np.isnan(flow.evaluate(as_tf_data(((x, c, labels),)), verbose=0))
     tensors = [ops.convert_to_tensor(v) for v in (x, c, labels)]
     found = np.isnan(array(flow.log_prob(tensors[0], tensors[1:])))
     assert found.tolist() == (labels == 7).tolist()
+    with pytest.raises(ValueError, match="classes from 0 to 2. Received: labels from 0 to 7"):
+        label_last.__wrapped__().evaluate(keras_batches(x, c, labels), verbose=0)
 
 
 def keras_batches(*inputs):
@@ -101,8 +101,8 @@ def test_integers_out_of_range_have_no_density():
     bad[3, 1] = 51_000
     with pytest.raises(ValueError, match="integers from 0 to 3. Received: values from 0 to 51000"):
         flow.log_prob(bad)
-    with pytest.raises(ValueError, match="integers from 0 to 3. Received"):
-        flow.log_prob(as_py_dataset(bad[:16]))
     tensor = ops.convert_to_tensor(bad.astype("int32"))
     assert np.isnan(array(flow.log_prob(tensor))).tolist() == (bad > 3).any(1).tolist()
     assert np.all(np.isnan(flow.evaluate(as_tf_data(bad.astype("int32")), verbose=0)))
+    with pytest.raises(ValueError, match="integers from 0 to 3. Received"):
+        flow.log_prob(as_py_dataset(bad[:16]))
