@@ -31,15 +31,13 @@ def brief(x):
 
 def numbers(part):
     """A table, a list or a number as an array; ValueError for what is no number."""
-    columns = getattr(part, "columns", None)
     if hasattr(part, "to_numpy"):  # pandas
-        array = part.to_numpy()
-        if array.dtype.kind == "O" and columns is not None:
-            wrong = [c for c in columns if np.dtype(part[c].dtype).kind not in "biuf"]
-            if wrong:
-                raise ValueError(f"A flow takes numbers. Received: columns {wrong} of text.")
-            array = part.to_numpy(dtype="float64")
-        part = array
+        columns = {name: part[name] for name in getattr(part, "columns", ())} or {part.name: part}
+        text = [name for name, v in columns.items() if getattr(v.dtype, "kind", "O") not in "biuf"]
+        if text:
+            raise ValueError(f"A flow takes numbers. Received: columns {text} of other dtypes.")
+        mixed = part.to_numpy().dtype.kind == "O"
+        part = part.to_numpy(dtype="float64", na_value=np.nan) if mixed else part.to_numpy()
     part = part if is_array(part) else np.asarray(part)
     if getattr(part.dtype, "kind", "f") in "OUSMmc":
         raise ValueError(f"A flow takes numbers. Received: an array of dtype {part.dtype}.")

@@ -28,15 +28,25 @@ def rows(n=N):
     return 2 + c[:, :1] + 0.1 * c[:, 1:], c
 
 
-class Frame:
-    """What a flow sees of a pandas DataFrame, or, of one column, of a Series."""
+class Column:
+    """What a flow sees of a pandas Series."""
+
+    name = "y"
 
     def __init__(self, values, dtype="float64"):
-        self.values = values.astype(dtype)
-        self.shape = values.shape
+        self.values, self.dtype, self.shape = values, np.dtype(dtype), values.shape
 
-    def to_numpy(self, dtype=None):
-        return self.values.astype(dtype or self.values.dtype)
+    def to_numpy(self, dtype=None, na_value=None):
+        return self.values.astype(dtype or "O")
+
+
+class Frame(Column):
+    """What a flow sees of a pandas DataFrame whose columns have different dtypes."""
+
+    columns = ["a", "b"]
+
+    def __getitem__(self, name):
+        return Column(self.values[:, 0], self.dtype)
 
 
 def pairs(kind, nested):
@@ -79,7 +89,7 @@ FORMS = {
     "dict": ({"c": c, "y": y},),
     "y without its axis": (y[:, 0], c),
     "context in a dict": (y, {"c": c}),
-    "tables": (Frame(y[:, 0]), Frame(c)),
+    "tables": (Column(y[:, 0]), Frame(c)),
     "nested lists": (y.tolist(), c.tolist()),
 }
 
@@ -201,6 +211,8 @@ def test_text_is_refused():
     for bad in (text, text.astype(object), Frame(text, "O")):
         with pytest.raises(ValueError, match="takes numbers. Received"):
             flow.log_prob(y, bad)
+    with pytest.raises(ValueError, match="columns .'a', 'b'. of other dtypes"):
+        flow.log_prob(y, Frame(text, "O"))
 
 
 def test_what_compile_and_fit_of_keras_take_and_a_flow_does_not():
