@@ -45,6 +45,7 @@ class ClassVector(keras.layers.Layer):
         if training and self.drop:
             u = keras.random.uniform(ops.shape(labels), seed=self.seed_generator)
             labels = ops.where(u < self.drop, -1, labels)
+        labels = ops.where(known, labels, -1)  # torch refuses others
         vectors = ops.one_hot(labels, self.classes, dtype=self.compute_dtype)
         return ops.where(known[..., None], vectors, math.nan)
 
