@@ -7,17 +7,26 @@ import keras
 from keras_flows.graph import is_functional, operations
 
 
-def cost_table(flow):
-    """A table of the encoder's layers and the prior, as text."""
+def cost_table(flow, line_length=None):
+    """A table of the encoder's inputs and layers and the prior, as text.
+
+    Texts are cut where lines would be longer than `line_length`.
+    """
     rows = [("layer", "type", "output", "parameters", "multiply-adds")]
+    for i, tensor in enumerate(flow.encoder.inputs):
+        rows.append((tensor.name, "context" if i else "data", str(tuple(tensor.shape[1:])), "", ""))
     for layer, outputs in operations(flow.encoder):
         cost = multiply_adds(layer, outputs[0].shape)
         rows.append(_row(layer, " ".join(str(tuple(t.shape[1:])) for t in outputs), cost))
     rows.append(_row(flow.prior, str(flow.prior.latent_shape), 0))
     rows.append(_row(flow, "", multiply_adds(flow.encoder)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    while line_length and sum(widths) + 8 > line_length and max(widths[:3]) > 8:
+        widths[widths.index(max(widths[:3]))] -= 1
     lines = [
-        "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
+        "  ".join(
+            c[:w].ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))
+        )
         for row in rows
     ]
     rule = "-" * len(lines[0])

@@ -5,6 +5,8 @@ import types
 import keras
 import numpy as np
 
+VALUES = 100_000  # a batch, where there is nothing to train
+
 
 class Shuffled(keras.utils.PyDataset):
     """An array in batches, in an order that only `seed` and the epoch decide.
@@ -134,6 +136,19 @@ def first_batch(data, batch_size=None):
             "fit needs an array, a data set or a generator with at least one batch. "
             f"Received: {type(data).__name__}."
         ) from error
+
+
+def rows_a_batch(x, dims, even=False):
+    """Rows of arrays x for a batch of about `VALUES` numbers; None of a data set.
+
+    From 32 to 10,000. `even` batches are all of about one size, which is then
+    the one that is compiled for.
+    """
+    if not hasattr(x, "shape") and not are_arrays(x):
+        return None
+    n = len(x if hasattr(x, "shape") else x[0])
+    rows = min(max(VALUES // max(dims, 1), 32), 10_000)
+    return -(-n // -(-n // rows)) if even else rows
 
 
 def with_weights(y, sample_weight):

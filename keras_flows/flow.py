@@ -3,25 +3,27 @@
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_flows import lean
 from keras_flows.cost import cost_table
-from keras_flows.data import are_arrays, first_batch, with_weights
-from keras_flows.devices import batch_mean, build_optimizer, check_batches, predict
+from keras_flows.density import Density
+from keras_flows.devices import batch_mean, predict
+from keras_flows.fitting import Fitting
 from keras_flows.graph import check_bijection, check_inputs, invert
-from keras_flows.inputs import check_input, context_tensors, with_context, with_labels
+from keras_flows.inputs import Inputs
 from keras_flows.latents import Latents
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.dequantize import Dequantize
-from keras_flows.layers.flow_layer import Ledger, adapting, register
+from keras_flows.layers.flow_layer import Ledger, register
 from keras_flows.priors import StandardNormal
 from keras_flows.state import KeepsState
 
+FORMAT = 1  # of saved files; those without a number are read as well
+
 
 @register
-class Flow(KeepsState, Latents, keras.Model):
+class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
@@ -36,13 +38,17 @@ class Flow(KeepsState, Latents, keras.Model):
             input, `keras.remat`. Layers that draw noise or move averages keep
             all. May be set later, before `compile`: `flow.backprop = "remat"`.
 
-    A context is given for each sample, or one for all of them.
+    A context is one for each sample, or one for all of them. All methods take
+    `(x, context)`, `[x, context]` or a dict by the names of the inputs; NumPy
+    arrays, pandas DataFrames and, but for `sample`, data sets of batches
+    (docs/data.md).
 
-    `compile(optimizer)` and `fit(x)`, or `fit([x, context])`, minimise the mean negative
-    log-likelihood in nats; no y, no loss argument. Where the encoder starts
+    `compile(optimizer)` and `fit(x)`, or `fit(x, context)`, minimise the mean negative
+    log-likelihood in nats; no loss, no metrics. Where the encoder starts
     from integers (a `Dequantize` layer) the progress bar shows bits/dim too.
     `decoder` is derived from the encoder and shares its weights. Saved as one
-    `.keras` file that holds the encoder and the prior.
+    `.keras` file that holds the encoder and the prior; `import keras_flows`
+    before `keras.saving.load_model`, which finds the classes by that.
 
     Raises ValueError for an encoder that is not functional, has several
     inputs of data or outputs, or has no inverse, and for flow layers on the
@@ -76,11 +82,11 @@ class Flow(KeepsState, Latents, keras.Model):
         self.classes = labels and labels.classes
         self.labels_optional = bool(labels and labels.drop)
         self.discrete = self.levels is not None
-        dtype = keras.backend.standardize_dtype(encoder.inputs[0].dtype)
-        if self.discrete and keras.backend.is_float_dtype(dtype):
+        self.takes = Inputs.of(encoder, self.prior, self.levels)
+        if self.discrete and keras.backend.is_float_dtype(self.takes.dtype):
             raise ValueError(
                 "A flow that dequantizes takes integers: begin with keras.Input(shape, "
-                f"dtype='uint8'). Received: an input of dtype {dtype}."
+                f"dtype='uint8'). Received: an input of dtype {self.takes.dtype}."
             )
         self._bits_tracker = keras.metrics.Mean(name="bits_per_dim") if self.discrete else None
 
@@ -123,11 +129,13 @@ class Flow(KeepsState, Latents, keras.Model):
         return [name for name in super().__dir__() if name != "decoder"]
 
     def call(self, inputs, training=None):
-        check_input(self, inputs)
+        inputs = self.takes.arrange(inputs)
         with Ledger() as ledger, lean.backprop(self.backprop if training else None):
             z = self.encoder(inputs, training=training)
         # One log-det a sample, also where every sample has the same.
-        return z, ops.broadcast_to(ledger.total(), ops.shape(z)[:1])
+        log_det = ops.broadcast_to(ledger.total(), ops.shape(z)[:1])
+        right = self.takes.in_range(inputs[0] if self.conditional else inputs)
+        return z, log_det if right is None else ops.where(right, log_det, math.nan)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         z, log_det = y_pred
@@ -138,119 +146,27 @@ class Flow(KeepsState, Latents, keras.Model):
             self._bits_tracker.update_state(nll / (self.dims * math.log(2)))
         return batch_mean(sum((ops.sum(penalty) for penalty in self.losses), nll))
 
-    def _log_prior(self, z, inputs):
-        if not self.prior.conditional:
-            return self.prior.log_prob(z)
-        return self.prior.log_prob(z, *context_tensors(self, inputs))
-
-    def _log_prior_in_batches(self, z, x, size):
-        if self.prior.conditional and not are_arrays(x):
-            raise ValueError(
-                "Where the prior is conditional, data and context come as arrays. "
-                f"Received: {type(x).__name__}."
-            )
-        x = x if self.prior.conditional else [z]
-        log_prob = []
-        for i in range(0, len(z), size):
-            batch = [ops.convert_to_tensor(part[i : i + size]) for part in (z, *x[1:])]
-            log_prob.append(_numpy(self._log_prior(batch[0], batch)))
-        return np.concatenate(log_prob)
-
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
-        """As `keras.Model.fit`. Calls `adapt` on the first batch if nobody did.
-
-        A context comes as `fit([x, context])`, as `fit(x, context)`, or in a
-        data set of `((x, context),)`; without one `y` is ignored.
-        """
-        x, y = with_labels(self, x, y)
-        check_input(self, x)
-        if self.needs_adapt:
-            batch, x = first_batch(x, batch_size)
-            self.adapt(batch)
-        build_optimizer(self)
-        if not kwargs.get("validation_split"):
-            check_batches(self, x, batch_size)
-        held_out = kwargs.get("validation_data")
-        if isinstance(held_out, (list, tuple)) and hasattr(held_out[0], "shape"):
-            x_held_out, y_held_out, *weights = (*held_out, None)[: max(2, len(held_out))]
-            x_held_out, y_held_out = with_labels(self, x_held_out, y_held_out)
-            check_batches(self, x_held_out, kwargs.get("validation_batch_size") or batch_size)
-            kwargs["validation_data"] = (x_held_out, y_held_out, *weights)
-        y = with_weights(y, kwargs.get("sample_weight"))
-        return super().fit(x, y, batch_size=batch_size, **kwargs)
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """As `keras.Model.evaluate`; `y` as in `fit`."""
-        x, y = with_labels(self, x, y)
-        check_input(self, x)
-        check_batches(self, x, kwargs.get("batch_size"))
-        return super().evaluate(x, with_weights(y, kwargs.get("sample_weight")), **kwargs)
-
     def predict(self, x, batch_size=None, **kwargs):
         """As `keras.Model.predict`: latents and log-determinants."""
-        return predict(self, x, batch_size, flow=self, **kwargs)
+        x = self.takes.gather(x)
+        return predict(self, x, self._size(x, batch_size), flow=self, **kwargs)
 
-    @property
-    def needs_adapt(self):
-        """Whether a layer still waits for its data-dependent initialisation."""
-        inner = self._flatten_layers(include_self=False)
-        return any(getattr(layer, "needs_adapt", False) for layer in inner)
+    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
+        """Prints inputs and layers with their outputs' shapes, parameters and multiply-adds.
 
-    def adapt(self, x):
-        """Data-dependent initialisation of all layers, in order, once only.
-
-        From an array as a whole, or from the first batch of any other data.
+        Arguments as `keras.Model.summary`'s; of these `line_length` and `print_fn` count.
         """
-        if not hasattr(x, "shape") and not are_arrays(x):
-            x, _ = first_batch(x)
-        check_input(self, x)
-        with adapting(), Ledger():
-            self.encoder(keras.tree.map_structure(ops.convert_to_tensor, x), training=True)
+        (print_fn or print)(cost_table(self, line_length))
 
-    def log_prob(self, x, context=None, *, batch_size=None):
-        """log p(x), or log p(x | context), in nats, one a sample.
+    def export(self, filepath, format="tf_saved_model", *, input_signature=None, **kwargs):
+        """As `keras.Model.export`, without a call first: latents and log-determinants.
 
-        A tensor of the backend gives a differentiable tensor; arrays and
-        whatever `predict` takes give a NumPy array, computed in batches. For
-        integers it is the log of the bound on their probability.
+        To serve densities or samples, export `density_model()` or `decoder`.
         """
-        x = with_context(self, x, context)
-        if any(ops.is_tensor(part) for part in (x if isinstance(x, list) else [x])):
-            z, log_det = self(x)
-            return self._log_prior(z, x) + log_det
-        check_input(self, x)
-        z, log_det = self.predict(x, batch_size=batch_size, verbose=0)
-        return self._log_prior_in_batches(z, x, max(batch_size or 0, 1000)) + log_det
-
-    def bits_per_dim(self, x, context=None, *, batch_size=None):
-        """-log2 p(x) / dims, one a sample, for integer data.
-
-        Raises ValueError unless the encoder has a `Dequantize` layer: with
-        other noise, or none, the figure bounds nothing.
-        """
-        if not self.discrete:
-            inner = self._flatten_layers(include_self=False)
-            noise = [f"{v.name} of width {v.high - v.low:g}" for v in inner if hasattr(v, "high")]
-            raise ValueError(
-                "bits_per_dim is defined for integer data: the encoder needs a Dequantize layer, "
-                "whose noise spans exactly one bin. For a density in nats use log_prob. Received: "
-                f"encoder '{self.encoder.name}' with {noise or 'no noise'} and bins of no known "
-                "width."
-            )
-        bits = self.log_prob(x, context, batch_size=batch_size)
-        return bits / (-self.dims * math.log(2))
-
-    def summary(self, print_fn=print):
-        """Prints each layer with its output's shape, parameters and multiply-adds a sample."""
-        print_fn(cost_table(self))
-
-    def get_compile_config(self):
-        # On torch Keras names its own subclass of the optimizer, which no other backend can load.
-        config = super().get_compile_config()
-        optimizer = config.get("optimizer")
-        if isinstance(optimizer, dict) and "backend.torch" in (optimizer["module"] or ""):
-            optimizer.update(module="keras.optimizers", registered_name=None)
-        return config
+        if input_signature is None:
+            specs = [keras.InputSpec(t.dtype, t.shape, name=t.name) for t in self.encoder.inputs]
+            input_signature = [specs if self.conditional else specs[0]]
+        super().export(filepath, format, input_signature=input_signature, **kwargs)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -260,14 +176,18 @@ class Flow(KeepsState, Latents, keras.Model):
             "prior": serialize(self.prior),
             "backprop": self.backprop,
             "dtype": serialize(self.dtype_policy),
+            "format": FORMAT,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        number = config.pop("format", 0)
+        if number > FORMAT:
+            raise ValueError(
+                f"This flow was saved by a newer keras_flows; update it. Received: a file of "
+                f"format {number}, where this version reads formats up to {FORMAT}."
+            )
         load = keras.saving.deserialize_keras_object
         parts = {k: load(v, custom_objects) for k, v in config.items() if isinstance(v, dict)}
         return cls(**{**config, **parts})
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)

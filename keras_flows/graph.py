@@ -189,6 +189,20 @@ def operations(model):
     return [(node.operation, node.output_tensors) for node in _nodes(_functional(model))[::-1]]
 
 
+def called_on_inputs(model):
+    """Layers called on one of the model's inputs alone: pairs (layer, the input's place)."""
+    graph, found = _functional(model), []
+    places = {id(tensor): place for place, tensor in enumerate(graph.inputs)}
+    for node in _nodes(graph):
+        fed = [places.get(id(tensor)) for tensor in node.input_tensors]
+        if is_functional(node.operation):
+            inner = called_on_inputs(node.operation)
+            found += [(layer, fed[i]) for layer, i in inner if fed[i] is not None]
+        elif len(fed) == 1 and fed[0] is not None:
+            found.append((node.operation, fed[0]))
+    return found
+
+
 def is_functional(model):
     """Whether `model` has a graph of calls: functional, or a built `keras.Sequential`."""
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built

@@ -8,7 +8,7 @@ from keras_flows.autodiff import gradient
 from keras_flows.devices import predict
 from keras_flows.flow import Flow
 from keras_flows.graph import operations
-from keras_flows.inputs import check_input, spread, with_context
+from keras_flows.inputs import spread
 from keras_flows.layers.dequantize import GaussianNoise
 from keras_flows.layers.flow_layer import FlowLayer, register
 from keras_flows.layers.transformer import TransformerAutoregressive
@@ -63,6 +63,7 @@ class GuidedFlow(Flow):
         batch_size=None,
         context=None,
         *,
+        per_context=False,
         labels=None,
         guidance=0.0,
         guidance_schedule="linear",
@@ -85,17 +86,24 @@ class GuidedFlow(Flow):
         Raises ValueError for guidance without labels or in a flow that has
         none to drop, and for denoising without Gaussian noise.
         """
-        context = labels if context is None else context
         denoise = bool(self.noise_std) if denoise is None else denoise
         if denoise:
             self._check_noise()
-        size = batch_size or n
+        if not np.isfinite(guidance):
+            raise ValueError(f"guidance is a finite number. Received: guidance={guidance}.")
+        context = labels if context is None else context
+        options = {"guidance": guidance, "schedule": guidance_schedule, "denoise": denoise}
+        return super().sample(
+            n, temperature, seed, batch_size, context, per_context=per_context, **options
+        )
+
+    def _sample(self, n, temperature, seed, batch_size, context, guidance, schedule, denoise):
         if guidance:
             z = self.prior.sample(n, spread(self, temperature), seed)
-            x = self._decode_guided(z, context, guidance, guidance_schedule, size)
+            x = self._decode_guided(z, context, guidance, schedule, batch_size)
         else:
-            x = super().sample(n, temperature, seed, size, context)
-        return self.denoise(x, context, batch_size=size) if denoise else x
+            x = super()._sample(n, temperature, seed, batch_size, context)
+        return self.denoise(x, context, batch_size=self._size(x, batch_size)) if denoise else x
 
     def denoise(self, x, context=None, *, batch_size=32):
         """x + std^2 d log p(x | context) / dx: the mean of the clean data given noisy x.
@@ -105,8 +113,7 @@ class GuidedFlow(Flow):
         for a flow trained with another noise. Paper: TarFlow (2412.06329) section 2.
         """
         self._check_noise()
-        x = with_context(self, np.asarray(x, self.variable_dtype), context)
-        check_input(self, x)
+        x = self.takes.gather(np.asarray(x, self.variable_dtype), context)
         x, *given = x if self.conditional else [x]
         return np.concatenate(
             [
@@ -133,11 +140,12 @@ class GuidedFlow(Flow):
                 f"training. Received: labels={context}, guidance={guidance}, classes="
                 f"{self.classes}."
             )
-        z, labels = with_context(self, ops.convert_to_numpy(z), context)
+        z, labels = self.takes.gather(ops.convert_to_numpy(z), context, latent=True)
         model = self.guided_decoder
         factors = _factors(schedule, model.inputs[2].shape[1])
         strength = np.broadcast_to(guidance * factors, (len(z), len(factors))).astype(z.dtype)
-        return predict(model, [z, labels, strength], batch_size, flow=self, verbose=0)
+        size = self._size(z, batch_size, even=True)
+        return predict(model, [z, labels, strength], size, flow=self, verbose=0)
 
     @property
     def guided_decoder(self):

@@ -1,146 +1,202 @@
-"""What a `Flow` is given: data, or data and context, checked and brought together."""
+"""What a `Flow` takes: data, or data and contexts, in the order and shapes of its inputs."""
 
-import math
+import dataclasses
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.data import are_arrays
+from keras_flows.arrays import (
+    agree,
+    brief,
+    for_each,
+    is_array,
+    is_data_set,
+    is_tensor,
+    numbers,
+    ranked,
+    shape_of,
+)
+from keras_flows.checks import check_values
+from keras_flows.feeding import feed
+from keras_flows.graph import called_on_inputs
+from keras_flows.layers.class_vector import ClassVector
 
 
-def with_context(flow, x, context):
-    """`[x, context]` where the flow takes a context, `x` otherwise.
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The inputs of an encoder: data first, then contexts.
 
-    A context of one sample's shape holds for all of x. Where labels are
-    optional, none is the label -1.
+    Args:
+        names: of the inputs.
+        shapes: of one sample of each.
+        dtype: of the data.
+        labels: `{position: (classes, optional)}` of the inputs that are labels;
+            where they are optional, -1 stands for none.
+        levels: of data that is dequantized: integers from 0 to `levels - 1`.
     """
-    count = len(flow.encoder.inputs) - 1
-    if not count:
-        if context is not None:
+
+    names: tuple
+    shapes: tuple
+    dtype: str
+    labels: dict
+    levels: int = None
+
+    @classmethod
+    def of(cls, encoder, prior, levels):
+        labels = {
+            place: (layer.classes, bool(layer.drop))
+            for layer, place in called_on_inputs(encoder)
+            if isinstance(layer, ClassVector)
+        }
+        if getattr(prior, "classes", None):  # the prior's label is the first context
+            labels.setdefault(1, (prior.classes, False))
+        shapes = tuple(tuple(t.shape[1:]) for t in encoder.inputs)
+        dtype = keras.backend.standardize_dtype(encoder.inputs[0].dtype)
+        return cls(tuple(t.name for t in encoder.inputs), shapes, dtype, labels, levels)
+
+    def gather(self, x, context=None, latent=False):
+        """What the encoder takes: an array, a list of arrays, or a data set of these.
+
+        Values are checked where they can be seen without a graph. `latent`:
+        x are latents, and the decoder takes them.
+        """
+        if is_data_set(x):
+            if context is not None:
+                raise ValueError(
+                    "A data set holds the context itself, in batches (x, context) or "
+                    f"((x, context),). Received: {type(x).__name__} and a context apart from it."
+                )
+            return feed(self, x)
+        inputs = self.arrange(x, context, latent)
+        check_values(self, inputs, latent)
+        return inputs
+
+    def batch(self, batch):
+        """A batch of a data set as Keras takes it: `(inputs,)`, with weights where it has them."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        weighted = weights is not None
+        alone = isinstance(x, (list, tuple, dict)) or len(self.names) == 1
+        if alone and y is not None and not weighted:
             raise ValueError(
-                "This flow takes no context: its encoder has one input. "
-                f"Received: context={context!r}."
+                f"Batches of this flow are {self._wanted()}, without a target. "
+                "Received: batches of (x, y)."
             )
-        return x
-    if not hasattr(x, "shape"):
-        return x
-    if context is None and flow.labels_optional:
-        context = -1
-    several = are_arrays(context) and len(context) == count
-    contexts = list(context) if several else [context]
-    if context is None or len(contexts) != count:
-        shapes = [tuple(tensor.shape) for tensor in flow.encoder.inputs[1:]]
-        raise ValueError(
-            f"This flow is a density given a context of {count} inputs, of shapes {shapes}. "
-            f"Received: context={context!r}."
-        )
-    if not ops.is_tensor(contexts[0]):
-        check_labels(flow, np.asarray(contexts[0]))
-    return [x, *(for_all(c, i, x) for c, i in zip(contexts, flow.encoder.inputs[1:]))]
+        inputs = self.arrange(x, None if alone else y)
+        check_values(self, inputs)
+        # A tuple: tf.data would stack a list.
+        inputs = tuple(inputs) if isinstance(inputs, list) else inputs
+        return (inputs, weights, weights) if weighted else (inputs,)
 
+    def arrange(self, x, context=None, latent=False):
+        """Data, or `[data, *contexts]`, in the ranks that the encoder takes.
 
-def for_all(context, tensor, x):
-    """The context for each sample of x."""
-    if ops.is_tensor(x):
-        context = ops.convert_to_tensor(context)
-        if len(context.shape) < len(tensor.shape):
-            context = ops.broadcast_to(context, (ops.shape(x)[0], *context.shape))
-        return context
-    context = np.asarray(context)
-    if context.ndim == len(tensor.shape) + 1 and context.shape[-1] == 1:
-        context = context[..., 0]
-    return np.repeat(context[None], len(x), axis=0) if context.ndim < len(tensor.shape) else context
+        A context of one sample's shape, or of one row, holds for all of x. An
+        axis of size 1 at the end may be missing.
+        """
+        parts = [numbers(part) for part in self._in_order(x, context)]
+        if any(is_tensor(part) for part in parts):
+            parts = [p if is_tensor(p) else ops.convert_to_tensor(p) for p in parts]
+        data = parts[0] if latent else self._data(parts)
+        contexts = [for_each(part, s, data) for part, s in zip(parts[1:], self.shapes[1:])]
+        if any(part is None for part in contexts):
+            raise ValueError(self._misfit(parts))
+        return [data, *contexts] if contexts else data
 
-
-def context_tensors(flow, inputs):
-    """The contexts among the encoder's inputs, checked and of the ranks that it takes."""
-    if isinstance(inputs, dict):
-        inputs = [inputs[tensor.name] for tensor in flow.encoder.inputs]
-    tensors, n = [], inputs[0].shape[0]
-    check_labels(flow, inputs[1])
-    for context, wanted in zip(inputs[1:], flow.encoder.inputs[1:]):
-        context = ops.convert_to_tensor(context)
-        if None not in (n, context.shape[0]) and context.shape[0] != n:
+    def _data(self, parts):
+        self._check_dtype(parts[0])
+        data, shape = ranked(parts[0], self.shapes[0]), self.shapes[0]
+        if len(shape_of(data)) == len(shape) or not agree(shape_of(data)[1:], shape):
+            raise ValueError(self._misfit(parts))
+        if shape_of(data)[0] == 0:
             raise ValueError(
-                "A context is one for all samples or one for each. "
-                f"Received: {context.shape[0]} contexts for {n} samples."
+                f"A flow needs one sample or more. Received: data of shape {shape_of(parts[0])}."
             )
-        rank = len(wanted.shape)
-        if len(context.shape) == rank + 1 and context.shape[-1] == 1:
-            context = ops.squeeze(context, axis=-1)
-        elif len(context.shape) == rank - 1:
-            context = ops.expand_dims(context, axis=-1)
-        tensors.append(context)
-    return tensors
+        return data
 
-
-def context_length(flow, context):
-    """How many contexts there are; ValueError where it is none, or one for all samples."""
-    several = isinstance(context, (list, tuple)) and are_arrays(context)
-    first = context[0] if several else context
-    if not hasattr(first, "shape"):
-        first = None if first is None else np.asarray(first)
-    wanted = len(flow.encoder.inputs[1].shape) if flow.conditional else math.inf
-    if first is None or len(first.shape) < wanted:
-        raise ValueError(
-            "sample_with_log_prob needs n, or a context for each sample. "
-            f"Received: n=None, context={context!r}."
-        )
-    return ops.shape(first)[0]
-
-
-def with_labels(flow, x, y):
-    """What `fit` and `evaluate` are given as x and y: y is the context, if there is one."""
-    given = y is not None or flow.labels_optional
-    if flow.conditional and hasattr(x, "shape") and given:
-        return with_context(flow, x, y), None
-    return x, y
-
-
-def check_input(flow, x):
-    """Raises a ValueError for data that the flow cannot take, as far as that can be seen."""
-    if flow.conditional:
-        check_context(flow, x)
-        x = x[0] if isinstance(x, (list, tuple)) else None
-    wanted = keras.backend.standardize_dtype(flow.encoder.inputs[0].dtype)
-    if not hasattr(x, "dtype") or keras.backend.is_float_dtype(wanted):
-        return
-    if keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
-        raise ValueError(
-            f"This flow takes integers ({wanted}), such as pixels from 0 to 255, and "
-            f"dequantizes them itself. Received: dtype={x.dtype}."
-        )
-    if flow.discrete and isinstance(x, np.ndarray) and x.size:
-        low, high = x.min(), x.max()
-        if low < 0 or high >= flow.levels:
+    def _in_order(self, x, context):
+        """Data and contexts as they came, one for each input."""
+        if isinstance(x, (list, tuple)) and len(x) == 1 and isinstance(x[0], (list, tuple, dict)):
+            x = x[0]
+        if isinstance(x, dict):
+            parts = self._by_name(x, self.names)
+        elif isinstance(x, (list, tuple)) and len(x) and is_array(x[0]):
+            parts = list(x)
+        else:
+            parts = [x]
+        count = len(self.names)
+        if context is not None and len(parts) == 1 and count > 1:
+            parts += self._contexts(context)
+        elif context is not None or len(parts) > count:
+            several = "" if count == 1 else " beside those in the list"
             raise ValueError(
-                f"This flow takes integers from 0 to {flow.levels - 1}. "
-                f"Received: values from {low} to {high}."
+                f"This flow takes no context{several}: it takes {self._wanted()}. Received: "
+                f"{len(parts)} arrays, context={brief(context)}."
             )
-
-
-def check_context(flow, x):
-    count = len(flow.encoder.inputs)
-    if hasattr(x, "shape") or isinstance(x, (list, tuple)) and len(x) != count:
-        raise ValueError(
-            f"This flow takes a list of {count}: data and context. "
-            f"Received: {type(x).__name__} of shape {getattr(x, 'shape', len(x))}."
-        )
-    if isinstance(x, (list, tuple)):
-        check_labels(flow, x[1])
-
-
-def check_labels(flow, labels):
-    """Raises a ValueError for labels that are none of a class-conditional flow's."""
-    if flow.classes and isinstance(labels, np.ndarray) and labels.size:
-        low, high = labels.min(), labels.max()
-        if low < -flow.labels_optional or high >= flow.classes:
-            none = ", and -1 for none" if flow.labels_optional else ""
+        if len(parts) == 1 and count > 1 and set(self.labels) == set(range(1, count)):
+            parts += [-1 for _, optional in self.labels.values() if optional]
+        if len(parts) != count:
             raise ValueError(
-                f"This flow has classes from 0 to {flow.classes - 1}{none}. "
-                f"Received: labels from {low} to {high}."
+                f"This flow is a density with a context: it takes {self._wanted()}. "
+                f"Received: {brief(x)}, context={brief(context)}."
             )
+        return parts
+
+    def _contexts(self, context):
+        count = len(self.names) - 1
+        if isinstance(context, dict):
+            return self._by_name(context, self.names[1:])
+        if isinstance(context, (list, tuple)):
+            if count > 1 or len(context) == 1 and is_array(context[0]):
+                return list(context)
+        return [context]
+
+    def _by_name(self, parts, names):
+        if set(parts) != set(names):
+            raise ValueError(f"A dict needs the inputs {list(names)}. Received: {list(parts)}.")
+        return [parts[name] for name in names]
+
+    def _wanted(self):
+        """The inputs in words, for messages."""
+        shapes = [
+            f"{'context' if i else 'data'} '{name}' of shape ({', '.join(map(str, ('n', *shape)))})"
+            for i, (name, shape) in enumerate(zip(self.names, self.shapes))
+        ]
+        return " and ".join(shapes)
+
+    def _misfit(self, parts):
+        alone = " A context may also be one for all samples." if len(self.names) > 1 else ""
+        received = ", ".join(str(shape_of(part)) for part in parts)
+        return f"This flow takes {self._wanted()}.{alone} Received: shapes {received}."
+
+    def _check_dtype(self, x):
+        if keras.backend.is_float_dtype(self.dtype) or not hasattr(x, "dtype"):
+            return
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+            raise ValueError(
+                f"This flow takes integers ({self.dtype}), such as pixels from 0 to 255, and "
+                f"dequantizes them itself. Received: dtype={x.dtype}."
+            )
+
+    def in_range(self, x):
+        """Whether each sample's integers are among the levels; None where the dtype says so."""
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        if self.levels is None or not dtype.lstrip("u").startswith("int"):
+            return None
+        if np.iinfo(dtype).min >= 0 and np.iinfo(dtype).max < self.levels:
+            return None
+        x = ops.cast(x, "float32")
+        right = ops.logical_and(x >= 0, x < self.levels)
+        return ops.all(right, axis=tuple(range(1, len(x.shape))))
+
+    def contexts(self, context):
+        """How many contexts there are; None where there is one, of a single sample's shape."""
+        if len(self.names) == 1 or context is None:
+            return None
+        for part, shape in zip(map(numbers, self._contexts(context)), self.shapes[1:]):
+            if shape_of(part) and not agree(shape_of(part), shape):
+                return ops.shape(part)[0] if is_tensor(part) else len(part)
+        return None
 
 
 def spread(flow, temperature):

@@ -3,16 +3,11 @@
 import numpy as np
 from keras import ops
 
+from keras_flows.checks import check_count, warn_unless_finite
+from keras_flows.data import rows_a_batch
 from keras_flows.devices import predict
 from keras_flows.graph import joined_sizes
-from keras_flows.inputs import (
-    check_context,
-    check_input,
-    context_length,
-    context_tensors,
-    spread,
-    with_context,
-)
+from keras_flows.inputs import spread
 from keras_flows.layers.flow_layer import Ledger
 
 
@@ -29,17 +24,45 @@ class Latents:
         ends = np.cumsum([0, *sizes]).tolist()
         return [slice(a, b) for a, b in zip(ends, ends[1:])]
 
-    def sample(self, n, temperature=1.0, seed=None, batch_size=None, context=None):
+    def sample(
+        self,
+        n,
+        temperature=1.0,
+        seed=None,
+        batch_size=None,
+        context=None,
+        *,
+        per_context=False,
+        **options,
+    ):
         """`n` samples of data: the decoder's image of latents drawn at `temperature`.
 
         A list of temperatures has one for each of `latent_levels`. An integer
         `seed` gives the same samples again. `context` is one for all samples,
-        or one each. All are decoded in one batch unless `batch_size` says
-        otherwise.
+        or one for each. With `per_context` there are n samples of each of m
+        contexts, an array of shape `(m, n, ...)`. Batches have about 100,000
+        numbers unless `batch_size` says otherwise. `options` are a subclass's.
         """
-        given = self._given(np.empty(max(n, 0)), context) if self.prior.conditional else []
+        check_count(n)
+        m = self.takes.contexts(context)
+        if per_context:
+            parts = [np.repeat(part, n, axis=0) for part in self._contexts(context, m or 1)]
+            x = self._sample((m or 1) * n, temperature, seed, batch_size, parts, **options)
+            return x.reshape(m or 1, n, *self.data_shape)
+        if m not in (None, 1, n):
+            raise ValueError(
+                "A context is one for all samples, or one for each; sample(n, context=..., "
+                "per_context=True) gives n samples of each, of shape (contexts, n, ...). "
+                f"Received: n={n}, {m} contexts."
+            )
+        return self._sample(n, temperature, seed, batch_size, context, **options)
+
+    def _sample(self, n, temperature, seed, batch_size, context):
+        given = self._contexts(context, n) if self.prior.conditional else []
+        given = [ops.convert_to_tensor(part) for part in given]
         z = self.prior.sample(n, spread(self, temperature), seed, *given)
-        return self.decode(z, context, batch_size=batch_size or n)
+        x = self.decode(z, context, batch_size=batch_size)
+        return warn_unless_finite(self, x, "sample")
 
     def sample_with_log_prob(self, n=None, context=None, *, seed=None):
         """Samples and their own log densities in nats, as differentiable tensors.
@@ -48,38 +71,105 @@ class Latents:
         decoder is parallel, as `IAF`'s. `n` is the context's length if None.
         Inside a training step `seed` is a `keras.random.SeedGenerator`.
         """
-        shape = (context_length(self, context) if n is None else n, *self.prior.latent_shape)
-        if n is not None and n < 1:
-            raise ValueError(f"sample_with_log_prob needs n of 1 or more. Received: n={n}.")
-        u = self.prior.draw(shape, seed)
-        given = self._given(u, context)
+        m = self.takes.contexts(context)
+        if n is None and m is None:
+            raise ValueError(
+                "sample_with_log_prob needs n, or a context for each sample. "
+                f"Received: n=None, context={context!r}."
+            )
+        if n is not None:
+            check_count(n)
+        u = self.prior.draw((m if n is None else n, *self.prior.latent_shape), seed)
+        inputs = self.takes.gather(u, context, latent=True)
+        given = inputs[1:] if self.conditional else []
         z = self.prior.transform(u, 1.0, *(given if self.prior.conditional else ()))
         with Ledger() as ledger:
             x = self.decoder([z, *given] if given else z)
         return x, self._log_prior(z, [z, *given]) - ledger.total()
 
-    def _given(self, x, context):
-        """The contexts as tensors, one for each sample of x."""
-        inputs = with_context(self, x, context)
-        return context_tensors(self, inputs) if self.conditional else []
+    def _contexts(self, context, n):
+        """Arrays of contexts, one for each of n samples."""
+        if not self.conditional:
+            raise ValueError(
+                "This flow takes no context, so that there are no samples of each. "
+                f"Received: context={context!r}."
+            )
+        none = np.broadcast_to(np.float32(0), (n, *self.prior.latent_shape))
+        inputs = self.takes.gather(none, context, latent=True)
+        return [ops.convert_to_numpy(part) for part in inputs[1:]]
 
     def encode(self, x, context=None, *, batch_size=None):
         """Latents of data, as an array."""
-        x = with_context(self, x, context)
-        check_input(self, x)
-        return predict(self.encoder, x, batch_size, flow=self, verbose=0)
+        x = self.takes.gather(x, context)
+        return predict(self.encoder, x, self._size(x, batch_size), flow=self, verbose=0)
 
     def decode(self, z, context=None, *, batch_size=None):
         """Data of latents, as an array."""
-        z = with_context(self, ops.convert_to_numpy(z), context)
-        if self.conditional:
-            check_context(self, z)
-        return predict(self.decoder, z, batch_size, flow=self, verbose=0)
+        z, shape = ops.convert_to_numpy(z), self.prior.latent_shape
+        if z.shape[1:] != shape or not len(z):
+            raise ValueError(
+                f"This flow decodes latents of shape {('n', *shape)}. Received: shape {z.shape}."
+            )
+        z = self.takes.gather(z, context, latent=True)
+        return predict(self.decoder, z, self._size(z, batch_size, even=True), flow=self, verbose=0)
+
+    def _size(self, x, batch_size, even=False):
+        """Rows a batch, where the caller leaves that open."""
+        return batch_size or rows_a_batch(x, self.dims, even)
 
     def reconstruct(self, x, context=None, *, batch_size=None):
         """decoder(encoder(x)), which is x up to rounding."""
-        z = self.encode(x, context, batch_size=batch_size)
-        return self.decode(z, context, batch_size=batch_size)
+        x = self.takes.gather(x, context)
+        data, *given = x if self.conditional else [x]
+        z = self.encode(x, batch_size=batch_size)
+        return self.decode(z, given or None, batch_size=batch_size)
+
+    def quantiles(self, q, context=None, *, samples=1000, seed=None):
+        """Quantiles of each dimension by itself, given each context: `low, high` of an interval.
+
+        `q` is a number between 0 and 1, or several. Data of one dimension has
+        exact quantiles, as its decoder is monotone; of more dimensions, or
+        under a prior without `quantile`, they are those of `samples` draws.
+
+        Shapes as `numpy.quantile` has them: `(*q.shape, m, dims)` of m
+        contexts, `(*q.shape, dims)` of one for all, or of none.
+
+        >>> low, high = flow.quantiles([0.05, 0.95], context)  # intervals of 90%
+        """
+        q, m = np.asarray(q, "float64"), self.takes.contexts(context)
+        if q.ndim > 1 or not q.size or not np.all((q > 0) & (q < 1)):
+            raise ValueError(f"quantiles needs q between 0 and 1. Received: q={q}.")
+        given = self._contexts(context, m or 1) if self.conditional or context is not None else []
+        if self.dims == 1 and self.prior.quantile is not None:
+            found = self._exact_quantiles(q.ravel(), given, m or 1)
+        else:
+            check_count(samples)
+            found = self._drawn_quantiles(q.ravel(), given, samples, seed)
+        found = found if m else found[:, 0]
+        return found if q.ndim else found[0]
+
+    def _exact_quantiles(self, q, given, m):
+        """The decoder's images of the prior's quantiles; where it falls, those of 1 - q."""
+        u = np.float64([[self.prior.quantile(v) for v in p] for p in (q, 1 - q)])
+        u = np.repeat(u.reshape(-1, *[1] * len(self.prior.latent_shape)), m, axis=0)
+        given = [np.concatenate([part] * (2 * len(q))) for part in given]
+        tensors = map(ops.convert_to_tensor, given if self.prior.conditional else [])
+        u = ops.convert_to_tensor(u, self.prior.variable_dtype)
+        x = self.decode(self.prior.transform(u, 1.0, *tensors), given or None)
+        a, b = x.reshape(2, len(q), m, *self.data_shape)
+        low = (q < 0.5).reshape(-1, *[1] * (a.ndim - 1))
+        return np.where(low, np.minimum(a, b), np.maximum(a, b))
+
+    def _drawn_quantiles(self, q, given, samples, seed):
+        if not given:
+            return np.quantile(self.sample(samples, seed=seed), q, axis=0)[:, None]
+        at_once = max(1, 2**22 // (samples * self.dims))
+        found = []
+        for i in range(0, len(given[0]), at_once):
+            some = [part[i : i + at_once] for part in given]
+            x = self.sample(samples, seed=seed, context=some, per_context=True)
+            found.append(np.quantile(x, q, axis=1))
+        return np.concatenate(found, axis=1)
 
     def interpolate(self, a, b, steps=8, context=None):
         """Data on the straight line between the latents of a and b, ends included.

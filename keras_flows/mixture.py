@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.flow_layer import register
+from keras_flows.layers.standardize_context import StandardizeContext
 from keras_flows.networks.made import MADE
 from keras_flows.priors import Prior
 
@@ -27,6 +28,7 @@ class AutoregressiveMixture(Prior):
         classes: of labels as the flow's context.
         conditional: whether the flow's context, a vector, conditions the
             prior too; so with classes.
+        standardize_context: whether a `StandardizeContext` is before it.
 
     Shapes: latents `(batch, dims)`. Paper: MAF (1705.07057) sections 4 and 5.
 
@@ -41,6 +43,7 @@ class AutoregressiveMixture(Prior):
         activation="relu",
         classes=None,
         conditional=False,
+        standardize_context=False,
         seed=None,
         **kwargs,
     ):
@@ -57,12 +60,15 @@ class AutoregressiveMixture(Prior):
         start = {"last_initializer": "glorot_uniform", "dtype": self.dtype_policy}
         self.net = MADE(3 * self.components, name="net", **self.options, **start)
         self.one_hot = ClassVector(classes) if classes else None
+        self.scaler = StandardizeContext(name="scaler") if standardize_context else None
 
     def build(self, latent_shape):
         shape, *context = latent_shape if self.conditional else [latent_shape]
         super().build(shape)
         if self.classes:
             context = [(None, self.classes)]
+        if self.scaler:
+            self.scaler.build(context[0])
         self.net.build([shape, *context] if context else shape)
 
     def _context(self, context):
@@ -73,7 +79,12 @@ class AutoregressiveMixture(Prior):
             )
         if not context:
             return None
-        return self.one_hot(context[0]) if self.one_hot else context[0]
+        layer = self.one_hot or self.scaler
+        return layer(context[0]) if layer else context[0]
+
+    def adapt(self, *context):
+        if self.scaler:
+            self.scaler.adapt(context[0])
 
     def _components(self, params):
         """Log weights, means and log deviations; these are bounded, as scales are in a flow."""
@@ -112,4 +123,5 @@ class AutoregressiveMixture(Prior):
 
     def get_config(self):
         own = {"components": self.components, "classes": self.classes}
-        return {**super().get_config(), **own, "conditional": self.conditional, **self.options}
+        own |= {"conditional": self.conditional, "standardize_context": bool(self.scaler)}
+        return {**super().get_config(), **own, **self.options}

@@ -1,12 +1,16 @@
 """Distributions of the latent: log densities in nats, samples with a temperature."""
 
 import math
+import statistics
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.checks import check_count
 from keras_flows.layers.flow_layer import FlowLayer, register
+
+_normal_quantile = staticmethod(statistics.NormalDist().inv_cdf)
 
 
 class Prior(keras.layers.Layer):
@@ -19,6 +23,7 @@ class Prior(keras.layers.Layer):
     """
 
     conditional = False
+    quantile = None  # of a standard draw, where dimensions are independent
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
@@ -39,14 +44,19 @@ class Prior(keras.layers.Layer):
         It is a number, or an array of one for each latent dimension. A
         context has one for each latent.
         """
-        if n < 1 or np.any(np.asarray(temperature) < 0):
+        check_count(n)
+        heat = np.asarray(temperature)
+        if not np.all(np.isfinite(heat)) or np.any(heat < 0):
             raise ValueError(
-                "sample needs n of 1 or more and a temperature of 0 or more. "
-                f"Received: n={n}, temperature={temperature}."
+                "A temperature is a finite number of 0 or more. "
+                f"Received: temperature={temperature}."
             )
         if np.ndim(temperature):
             temperature = ops.convert_to_tensor(temperature, self.variable_dtype)
         return self.transform(self.draw((n, *self.latent_shape), seed), temperature, *context)
+
+    def adapt(self, *context):
+        """Data-dependent initialisation from contexts; most priors have none."""
 
     def call(self, z, *context):
         return self.log_prob(z, *context)
@@ -58,6 +68,8 @@ class StandardNormal(Prior):
 
     >>> flow = Flow(encoder, prior=StandardNormal())
     """
+
+    quantile = _normal_quantile
 
     def log_prob(self, z):
         return -0.5 * FlowLayer.sum(z * z + math.log(2 * math.pi))
@@ -74,6 +86,10 @@ class StandardLogistic(Prior):
 
     >>> flow = Flow(encoder, prior=StandardLogistic())
     """
+
+    @staticmethod
+    def quantile(q):
+        return math.log(q) - math.log1p(-q)
 
     def log_prob(self, z):
         return -FlowLayer.sum(ops.softplus(z) + ops.softplus(-z))
@@ -96,6 +112,8 @@ class DiagonalNormal(Prior):
 
     >>> flow = Flow(encoder, prior=DiagonalNormal())
     """
+
+    quantile = _normal_quantile
 
     def build(self, latent_shape):
         super().build(latent_shape)

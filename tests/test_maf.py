@@ -189,9 +189,9 @@ def test_contexts_that_do_not_fit_are_refused():
     flow, labelled = made("mixture and context"), made("mixture and classes")
     x, given = data(flow), context(flow)
     for call in (flow.sample, flow.sample_with_log_prob):
-        with pytest.raises(ValueError, match="one for all samples or one for each. Received"):
+        with pytest.raises(ValueError, match="one for all samples.*Received"):
             call(1, context=given[:4])
-    with pytest.raises(ValueError, match="n of 1 or more. Received"):
+    with pytest.raises(ValueError, match="integer of 1 or more. Received"):
         flow.sample_with_log_prob(0, context=given[0])
     with pytest.raises(ValueError, match="for each sample. Received"):
         flow.sample_with_log_prob(context=given[0])
@@ -215,7 +215,7 @@ def test_labels_may_stand_in_a_column():
 def test_rows_that_are_not_finite_do_not_adapt():
     flow, x = MAF(2, **SMALL), vectors(20, 2)
     x[3, 1] = np.nan
-    with pytest.raises(ValueError, match="not finite. Received"):
+    with pytest.raises(ValueError, match="Received: nan in 'x', column 1, row 3"):
         flow.adapt(x)
     assert flow.needs_adapt
 

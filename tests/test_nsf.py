@@ -66,7 +66,8 @@ def test_dropout_is_for_training():
 @pytest.mark.parametrize(
     "options",
     [
-        {"dims": 1},
+        {"dims": 1, "kind": "coupling"},
+        {"dims": 0},
         {"dims": 3, "kind": "residual"},
         {"dims": 3, "kind": "autoregressive", "dropout": 0.1},
         {"dims": 3, "bins": 1},

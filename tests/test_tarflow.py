@@ -221,6 +221,9 @@ def test_samples_with_guidance():
     linear = flow.sample(6, guidance=2.0, batch_size=4, **options)
     np.testing.assert_allclose(linear, flow.sample(6, guidance=2.0, **options), atol=1e-5)
     assert np.abs(linear - constant).max() > 1e-5
+    each = flow.sample(2, guidance=2.0, labels=y[:3], seed=1, per_context=True)
+    one_by_one = flow.sample(6, guidance=2.0, labels=np.repeat(y[:3], 2), seed=1)
+    np.testing.assert_allclose(each.reshape(6, *SHAPE), one_by_one, atol=1e-5)
 
 
 def eager_guided(flow):
@@ -311,6 +314,7 @@ def test_a_flow_without_classes():
     [
         (lambda f: f.sample(2, guidance=1.0), "needs labels"),
         (lambda f: f.sample(2, labels=0, guidance=1.0, guidance_schedule="cubic"), "schedule"),
+        (lambda f: f.sample(2, labels=0, guidance=np.nan), "finite number"),
         (lambda f: f.sample(2, denoise=True), "Gaussian noise"),
         (lambda f: f.denoise(pictures(2)), "Gaussian noise"),
     ],

@@ -24,6 +24,7 @@ from keras_flows.layers.permute import Permute, Shuffle
 from keras_flows.layers.scale import Actnorm, Scale, Standardize
 from keras_flows.layers.split import Concat, ConcatVector, Split, SplitVector
 from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
+from keras_flows.layers.standardize_context import StandardizeContext
 from keras_flows.layers.transformer import TransformerAutoregressive
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "SplitVector",
     "Squeeze",
     "Standardize",
+    "StandardizeContext",
     "TransformerAutoregressive",
     "UnPatchify",
     "UnSqueeze",

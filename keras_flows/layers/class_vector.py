@@ -1,5 +1,7 @@
 """Classes as conditions."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -10,9 +12,10 @@ from keras_flows.layers.flow_layer import register
 class ClassVector(keras.layers.Layer):
     """Labels 0..classes-1 as unit vectors: `(batch,)` to `(batch, classes)`.
 
-    A flow that holds one refuses other labels. With `drop` the label -1, which
-    becomes a vector of zeros, stands for no class, and in training labels are
-    dropped for it: one flow is then class-conditional and unconditional.
+    A flow refuses other labels in arrays; in tensors they become NaN. With
+    `drop` the label -1, which becomes a vector of zeros, stands for no class,
+    and in training labels are dropped for it: one flow is then
+    class-conditional and unconditional.
 
     Args:
         classes: how many there are.
@@ -35,11 +38,16 @@ class ClassVector(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if drop else None
 
     def call(self, labels, training=None):
-        labels = ops.cast(labels, "int32")
+        given, labels = labels, ops.cast(labels, "int32")
+        known = ops.logical_and(labels >= (-1 if self.drop else 0), labels < self.classes)
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(given.dtype)):
+            known = ops.logical_and(known, ops.equal(ops.cast(labels, given.dtype), given))
         if training and self.drop:
             u = keras.random.uniform(ops.shape(labels), seed=self.seed_generator)
             labels = ops.where(u < self.drop, -1, labels)
-        return ops.one_hot(labels, self.classes, dtype=self.compute_dtype)
+        labels = ops.where(known, labels, -1)  # torch refuses others
+        vectors = ops.one_hot(labels, self.classes, dtype=self.compute_dtype)
+        return ops.where(known[..., None], vectors, math.nan)
 
     def compute_output_spec(self, labels, training=None):
         return keras.KerasTensor((*labels.shape, self.classes), self.compute_dtype)

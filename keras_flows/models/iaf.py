@@ -37,8 +37,9 @@ def IAF(
         context_dims: size of a context y, such as an encoder's output; the
             density is then q(x | y).
         classes: instead of it, a context of labels 0..classes-1.
-        standardize: whether a `Standardize` comes first, for data that is
-            given and not drawn.
+        standardize: whether a `Standardize` comes first, and a
+            `StandardizeContext` before all that sees y: for a table, not for
+            an encoder's output.
 
     Shapes: `(batch, dims)` to the same. Log-likelihoods in nats. Raises
     ValueError for sizes below 1, unknown options, or two kinds of context.
@@ -46,7 +47,7 @@ def IAF(
     >>> posterior = IAF(32, steps=2, hidden=(320, 320), context_dims=64)
     >>> z, log_q = posterior.sample_with_log_prob(len(h), context=h)
     """
-    inputs, h, context = entry("IAF", dims, context_dims, classes, steps)
+    inputs, h, context = entry("IAF", dims, context_dims, classes, steps, standardize)
     if standardize:
         h = Standardize()(h)
     made = {"hidden": hidden, "activation": activation, "residual": residual, "seed": seed}

@@ -57,7 +57,8 @@ def MAF(
             prior, which makes it MAF MoG; a standard normal if None.
         context_dims: size of a context y; the density is then p(x | y).
         classes: instead of it, a context of labels 0..classes-1.
-        standardize: whether a `Standardize` comes first.
+        standardize: whether a `Standardize` comes first, and a
+            `StandardizeContext` before all that sees y.
         support: limits of the columns, as [None, "positive", (0, 1)]: see `Constrained`.
         log_scale_bound: see `MaskedAutoregressive`.
         alpha: of the `Logit` of pictures.
@@ -74,7 +75,7 @@ def MAF(
         raise ValueError(f"norm is 'batch', 'actnorm' or None. Received: norm={norm!r}.")
     if start not in STARTS:
         raise ValueError(f"start is 'identity' or 'random'. Received: start={start!r}.")
-    inputs, h, context = entry("MAF", dims, context_dims, classes, steps)
+    inputs, h, context = entry("MAF", dims, context_dims, classes, steps, standardize)
     if len(h.shape) > 2:
         h = flat_logits(h, alpha, seed)
     h = scaled(h, support, standardize)
@@ -88,5 +89,7 @@ def MAF(
     prior = None
     if mixture is not None:
         own = {"hidden": hidden, "activation": activation, "order": drawn[-1]}
-        prior = AutoregressiveMixture(mixture, classes=classes, conditional=context_dims > 0, **own)
+        own |= {"classes": classes, "conditional": context_dims > 0}
+        own["standardize_context"] = standardize and context_dims > 0
+        prior = AutoregressiveMixture(mixture, **own)
     return Flow(keras.Model(inputs, h, name="encoder"), prior, name=name)

@@ -10,7 +10,7 @@ from keras_flows.networks import MADE, ResidualDense
 
 def NSF(
     dims,
-    kind="coupling",
+    kind=None,
     *,
     steps=10,
     bins=8,
@@ -34,7 +34,8 @@ def NSF(
 
     Args:
         dims: dimensions of a sample; 2 or more for couplings.
-        kind: "coupling" or "autoregressive".
+        kind: "coupling" or "autoregressive"; None: "coupling", or, for 1
+            dimension, "autoregressive".
         steps: how many.
         bins, tail_bound: of the splines.
         hidden, blocks: width and residual blocks of each network,
@@ -42,7 +43,8 @@ def NSF(
         dropout: in the coupling networks.
         context_dims: size of a context y; the density is then p(x | y).
         classes: instead of it, a context of labels 0..classes-1.
-        standardize: whether a `Standardize` comes first.
+        standardize: whether a `Standardize` comes first, and a
+            `StandardizeContext` before all that sees y.
         support: limits of the columns, as [None, "positive", (0, 1)]: see `Constrained`.
         seed: integer that fixes the linear maps at the start.
 
@@ -51,6 +53,7 @@ def NSF(
 
     >>> flow = NSF(6, "coupling"); flow.adapt(x_train); flow.compile("adam"); flow.fit(x_train)
     """
+    kind = kind or ("coupling" if dims > 1 else "autoregressive")
     if kind not in ("coupling", "autoregressive") or (kind == "coupling" and dims < 2):
         raise ValueError(
             "kind is 'autoregressive' or, for 2 dimensions or more, 'coupling'. "
@@ -58,7 +61,7 @@ def NSF(
         )
     if kind == "autoregressive" and dropout:
         raise ValueError(f"dropout is for couplings. Received: kind={kind!r}, dropout={dropout}.")
-    inputs, h, context = entry("NSF", dims, context_dims, classes, steps)
+    inputs, h, context = entry("NSF", dims, context_dims, classes, steps, standardize)
     h = scaled(h, support, standardize)
     spline = {"bins": bins, "tail_bound": tail_bound}
     outputs = 3 * bins - 1

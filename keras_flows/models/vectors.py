@@ -5,14 +5,23 @@ import math
 import keras
 import numpy as np
 
-from keras_flows.layers import ClassVector, Constrained, Dequantize, Logit, Reshape, Standardize
+from keras_flows.layers import (
+    ClassVector,
+    Constrained,
+    Dequantize,
+    Logit,
+    Reshape,
+    Standardize,
+    StandardizeContext,
+)
 from keras_flows.layers.flow_layer import numpy_generator
 
 
-def entry(builder, dims, context_dims, classes, steps):
+def entry(builder, dims, context_dims, classes, steps, standardize):
     """The inputs of the encoder, the data among them, and a list of the context, if any.
 
-    `dims` is the number of dimensions, or the shape of pictures, of dtype uint8.
+    `dims` is the number of dimensions, or the shape of pictures, of dtype
+    uint8. `standardize` is for a context of numbers.
     """
     picture = isinstance(dims, (list, tuple))
     sizes = [*dims] if picture else [dims]
@@ -31,7 +40,7 @@ def entry(builder, dims, context_dims, classes, steps):
         return [x, label], x, [ClassVector(classes)(label)]
     if context_dims:
         context = keras.Input((context_dims,), name="context")
-        return [x, context], x, [context]
+        return [x, context], x, [StandardizeContext()(context) if standardize else context]
     return x, x, []
 
 
