@@ -5,6 +5,8 @@ import numpy as np
 from keras_flows import pictures
 from reproductions import common, images
 
+HELP = "folder or zip of pictures"
+
 
 def add(p, *, img_size=64):
     """Options of the pictures."""
@@ -16,6 +18,9 @@ def add(p, *, img_size=64):
 def load(args):
     """Pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
     found = pictures.load(args.data, args.img_size, cache=args.cache)
+    if any("smaller" in reason for reason in found.skipped):
+        print(f"Pictures with a side below {args.img_size} are left out; --img-size takes smaller.")
+    args.holdout = args.holdout or max(1, min(1000, len(found.pixels) // 10))
     train, validation, test = pictures.split(found, args.data, args.holdout)
     x = found.pixels
     if args.test:
