@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from keras import ops
 from keras_flows import rollback
 from keras_flows.files import write_json, written_whole
 from keras_flows.flow import Flow
+from keras_flows.layers.repeats import stacking
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -49,8 +51,8 @@ class Checkpoint(keras.callbacks.Callback):
     def restore(self):
         """The flow as it was, and how many epochs it has done; (None, 0) if there is nothing.
 
-        Raises ValueError for other settings, a damaged state, or an optimizer's state that fits
-        another flow.
+        Raises ValueError for other settings, a damaged state, or an optimizer's state that does
+        not fit.
         """
         if not self.state_path.exists():
             return None, 0
@@ -64,8 +66,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"Received: {error!r}."
             ) from error
         self._check_settings(old)
-        flow = keras.models.load_model(self.folder / last)
-        _check_optimizer(flow, state, self.folder / last)
+        flow = _with_optimizer(self.folder / last, state)
         for variable, value in zip(_noise_state(flow), noise):
             variable.assign(value)
         self._restore_rollback(flow, state.get("rollback"))
@@ -185,18 +186,27 @@ def _iterations(flow):
     return int(ops.convert_to_numpy(flow.optimizer.iterations))
 
 
-def _check_optimizer(flow, state, path):
-    """Raises ValueError where Keras left the optimizer without its state, with a warning only."""
-    loaded, saved = _iterations(flow), state.get("iterations")
-    lost = loaded != saved if saved is not None else state["history"] and not loaded
-    if lost:
-        raise ValueError(
-            f"The optimizer's state in {path} does not fit this flow: its repeated steps are "
-            "stacked in other ways on another backend, or on a CPU and a GPU. Resume where the run "
-            "was begun, or begin a new one from its weights with "
-            f"`keras.models.load_model(path, compile=False)`. Received: {loaded} steps of the "
-            f"optimizer in place of {saved or 'one or more'}."
-        )
+def _with_optimizer(path, state):
+    """The flow with its optimizer's state, which Keras skips with a warning where it does not fit.
+
+    Whether steps that repeat are stacked decides that: as it pays here, or else as where the flow
+    was saved.
+    """
+    saved = state.get("iterations")
+    for choice in (None, True, False):
+        with warnings.catch_warnings(), stacking(choice):
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            flow = keras.models.load_model(path)
+        loaded = _iterations(flow)
+        if loaded == saved or saved is None and (loaded or not state["history"]):
+            return flow
+    raise ValueError(
+        f"The optimizer's state in {path} does not fit the flow that is made here: steps that "
+        "repeat are stacked in other ways on another backend, or on a CPU and a GPU. Resume where "
+        "the run was begun; or begin another run from its weights, which "
+        f"`keras.models.load_model(path, compile=False)` loads. Received: {loaded} steps of the "
+        f"optimizer instead of {'one or more' if saved is None else saved}."
+    )
 
 
 def _noise_state(flow):
