@@ -19,8 +19,9 @@ def load(args):
     """Pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
     found = pictures.load(args.data, args.img_size, cache=args.cache)
     if any("smaller" in reason for reason in found.skipped):
-        print(f"Pictures with a side below {args.img_size} are left out; --img-size takes smaller.")
-    args.holdout = args.holdout or max(1, min(1000, len(found.pixels) // 10))
+        print(f"A smaller --img-size takes those with a side below {args.img_size}, too.")
+    if args.holdout is None:
+        args.holdout = max(1, min(1000, len(found.pixels) // 10))
     train, validation, test = pictures.split(found, args.data, args.holdout)
     x = found.pixels
     if args.test:

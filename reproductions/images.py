@@ -64,7 +64,9 @@ def parser(description, name, *, rows, columns, temperature, holdout, **defaults
     p = common.parser(description, out=f"samples/{name}", **defaults)
     add = p.add_argument
     add("--bits", type=int, choices=range(1, 9), default=8, help="a channel; pixels are cut to it")
-    add("--holdout", type=common.positive, default=holdout, help="pictures to choose an epoch by")
+    few = "" if holdout else "; None: a tenth of them, 1000 at most"
+    text = f"pictures to choose an epoch by{few}"
+    add("--holdout", type=common.positive, default=holdout, help=text)
     add(
         "--temperature",
         type=arguments.not_negative,
