@@ -34,6 +34,9 @@ def written_whole(path):
     try:
         yield partial
         os.replace(partial, target)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a full disk it is not said
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

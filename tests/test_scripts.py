@@ -1,5 +1,6 @@
 """What all scripts share: --out to themselves, data told apart, errors in one line, time left."""
 
+import errno
 import json
 import os
 import subprocess
@@ -159,6 +160,11 @@ def test_the_time_that_is_left_is_told_once(capsys, monkeypatch):
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("Epoch 1 took 60 s; 7 more take about 7 minutes. Ctrl-C ends")
     assert second.startswith("Epoch 6 took 60 s; 2 more take about 2 minutes. --minutes or Ctrl-C")
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space.*a.txt"), written_whole(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_failed_write_leaves_nothing_of_it(tmp_path):
