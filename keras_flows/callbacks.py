@@ -1,6 +1,6 @@
 """Callbacks: sample grids, rollback on collapse, checkpoints, a soft Ctrl-C, a time limit."""
 
-import math
+import re
 import signal
 import threading
 import time
@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_flows.checkpoint import Checkpoint
 from keras_flows.grids import grid, write_png
+from keras_flows.rollback import RollbackOnCollapse
 
 __all__ = [
     "AveragedWeights",
@@ -26,7 +27,7 @@ class SampleGrid(keras.callbacks.Callback):
     """Writes a grid of samples after every epoch, always from the same latent draws.
 
     Args:
-        path: of the PNG; `{epoch}` in it stands for the epoch, from 1 on.
+        path: of the PNG; `{epoch}` in it, or `{epoch:03d}`, stands for the epoch, from 1 on.
         temperature: spread of the latents.
         rows, columns: of the grid.
         image_shape: (height, width, channels) where samples are vectors;
@@ -58,7 +59,9 @@ class SampleGrid(keras.callbacks.Callback):
         n = self.rows * self.columns
         samples = self.model.sample(n, self.temperature, self.seed, **self.options)
         picture = grid(samples, self.rows, self.columns, self.image_shape, self.model.levels)
-        write_png(self.path.format(epoch=epoch + 1), picture)
+        # No format of the whole path: other braces in it are a folder's name.
+        number = re.compile(r"\{epoch(:\w*)?\}")
+        write_png(number.sub(lambda m: m[0].format(epoch=epoch + 1), self.path), picture)
 
 
 class AveragedWeights(keras.callbacks.SwapEMAWeights):
@@ -88,78 +91,6 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
         averages = optimizer._model_variables_moving_average
         for variable, average in zip(optimizer._trainable_variables, averages):
             average.assign(np.array(ops.convert_to_numpy(variable)))
-
-
-class RollbackOnCollapse(keras.callbacks.Callback):
-    """Goes back to the best weights when the loss collapses, and lowers the learning rate.
-
-    A collapse is a monitored value that is not finite, or that has risen
-    above the best one by more than `jump` times the larger of the best one's
-    size and the progress since the first epoch. Weights and optimiser state
-    of the best epoch (or the start) come back, the rate is multiplied by
-    `factor`; after `max_rollbacks` times training stops with a message.
-
-    >>> flow.fit(x, callbacks=[RollbackOnCollapse()])
-    """
-
-    def __init__(self, monitor="loss", jump=0.5, factor=0.1, max_rollbacks=5):
-        super().__init__()
-        if jump <= 0 or not 0 < factor <= 1 or max_rollbacks < 1:
-            raise ValueError(
-                "RollbackOnCollapse needs jump > 0, factor in (0, 1], max_rollbacks >= 1. "
-                f"Received: jump={jump}, factor={factor}, max_rollbacks={max_rollbacks}."
-            )
-        self.monitor, self.jump, self.factor = monitor, jump, factor
-        self.max_rollbacks = max_rollbacks
-
-    def on_train_begin(self, logs=None):
-        self.first = self.best = None
-        self.rollbacks, self.kept = 0, self._snapshot()
-
-    def on_epoch_end(self, epoch, logs=None):
-        value = (logs or {}).get(self.monitor)
-        if value is None:
-            raise ValueError(
-                f"RollbackOnCollapse watches '{self.monitor}'. "
-                f"Received: logs with {list(logs or ())}."
-            )
-        if self._collapsed(value):
-            self._roll_back(epoch, value)
-        elif self.best is None or value < self.best:
-            self.first = value if self.first is None else self.first
-            self.best, self.kept = value, self._snapshot()
-
-    def _collapsed(self, value):
-        if not math.isfinite(value):
-            return True
-        if self.best is None:
-            return False
-        return value - self.best > self.jump * max(abs(self.best), self.first - self.best)
-
-    def _variables(self):
-        return [*self.model.weights, *self.model.optimizer.variables]
-
-    def _snapshot(self):
-        return [ops.convert_to_numpy(v) for v in self._variables()]
-
-    def _roll_back(self, epoch, value):
-        self.rollbacks += 1
-        says = f"\nEpoch {epoch + 1}: {self.monitor} is {value:.6g}, best was {self.best}."
-        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        for variable, kept in zip(self._variables(), self.kept):
-            variable.assign(kept)
-        if self.rollbacks > self.max_rollbacks:
-            self.model.stop_training = True
-            print(f"{says} Giving up after {self.max_rollbacks} rollbacks: best weights restored.")
-        else:
-            print(f"{says} Best weights restored, learning rate {self._set_rate(rate)}.")
-
-    def _set_rate(self, rate):
-        try:
-            self.model.optimizer.learning_rate = rate * self.factor
-        except TypeError:
-            return "left to its schedule"
-        return f"lowered to {rate * self.factor:.3g}"
 
 
 class StopOnInterrupt(keras.callbacks.Callback):

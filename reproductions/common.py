@@ -3,19 +3,26 @@
 import argparse
 import datetime
 import functools
+import hashlib
 import shlex
 import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_flows.callbacks import AveragedWeights, Checkpoint, StopAfter, StopOnInterrupt
 from keras_flows.cost import multiply_adds, trainable_parameters
 from keras_flows.data import Shuffled
 from keras_flows.files import write_json, written_whole
+from reproductions.arguments import above_0, below_1, count, devices, not_negative, positive
 from reproductions.machine import machine
+from reproductions.progress import TimeLeft
+from reproductions.scripts import STATE
 
 METRICS = "metrics.json"
+MNIST = "MNIST: an npz in Keras' layout or a folder of the idx files; None: the bundled one"
+CIFAR10 = "CIFAR-10: an npz in Keras' layout; None: Keras' own"
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamax": keras.optimizers.Adamax,
@@ -38,10 +45,14 @@ def parser(
     out,
     optimizer="adam",
     weight_decay=None,
+    data=MNIST,
     data_required=False,
     **defaults,
 ):
-    """The options that every script has; `--help` shows each with its default."""
+    """The options that every script has; `--help` shows each with its default.
+
+    `data` is the help of --data, `defaults` those of further options.
+    """
     p = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -49,7 +60,7 @@ def parser(
     add("--epochs", type=positive, default=epochs, help="passes over the training set")
     add("--batch-size", type=positive, default=batch_size, help="samples a step")
     add("--optimizer", choices=OPTIMIZERS, default=optimizer, help="from keras.optimizers")
-    add("--learning-rate", type=float, default=learning_rate, help="of the optimizer")
+    add("--learning-rate", type=not_negative, default=learning_rate, help="of the optimizer")
     add(
         "--schedule",
         choices=("constant", "cosine"),
@@ -57,20 +68,22 @@ def parser(
         help="learning rate over all steps: as it is, or down to 0 along half a cosine; after a "
         "collapse the best weights come back, and a constant rate without warm-up is lowered",
     )
-    add("--warmup", type=int, default=0, help="steps in which the learning rate rises from 0")
-    add("--clip", type=float, help="largest norm of a step's gradient")
-    add("--weight-decay", type=float, default=weight_decay, help="of the optimizer, if any")
-    add("--beta-2", type=float, default=0.999, help="decay of the mean squares of gradients")
-    add("--ema", type=float, help="decay of averages of the weights, which are then what is kept")
-    add("--minutes", type=float, help="train a model no longer; `--resume` then goes on with it")
+    add("--warmup", type=count, default=0, help="steps in which the learning rate rises from 0")
+    add("--clip", type=above_0, help="largest norm of a step's gradient")
+    add("--weight-decay", type=not_negative, default=weight_decay, help="of the optimizer, if any")
+    add("--beta-2", type=below_1, default=0.999, help="decay of the mean squares of gradients")
+    add("--ema", type=below_1, help="decay of averages of the weights, which are then what is kept")
+    add("--minutes", type=above_0, help="train a model no longer; `--resume` then goes on with it")
     add("--steps-per-epoch", type=positive, help="instead of a pass over the training set")
     add("--seed", type=int, default=0, help="fixes weights, order of samples and noise")
     add("--limit", type=positive, help="use only so many training samples")
-    add("--data", type=Path, required=data_required, help="where the data is, see above")
+    add("--data", type=Path, required=data_required, help=data)
     add("--out", type=Path, default=Path(out), help="folder for pictures, metrics and the model")
     add("--mixed-precision", action="store_true", help="networks in bfloat16, flow in float32")
     add("--devices", type=devices, default="one", help="one, or all of this host for each batch")
-    add("--resume", action="store_true", help="go on with the run in --out")
+    again = p.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    again.add_argument("--overwrite", action="store_true", help="replace the run in --out")
     add("--dry-run", action="store_true", help="build, do a step, write nothing to --out")
     p.set_defaults(**defaults)
     return p
@@ -82,21 +95,6 @@ def parse(options, name, argv=None):
     args = options.parse_args(argv)
     args.command = shlex.join(["python", "-m", f"reproductions.{name}", *argv])
     return args
-
-
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
-    return value
-
-
-def devices(text):
-    if text not in ("one", "all"):
-        raise argparse.ArgumentTypeError(f"must be one or all, got {text}")
-    if text == "all" and keras.backend.backend() == "torch":
-        raise argparse.ArgumentTypeError("all needs KERAS_BACKEND jax or tensorflow, got torch")
-    return text
 
 
 def optimizer(args, rows):
@@ -138,25 +136,43 @@ def use(devices):
         tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
 
 
+def contents(*arrays, rows=4096):
+    """A line that tells data apart, wherever they lie: shapes, and a hash of rows spread over them.
+
+    >>> contents(train, test)
+    '(55000, 784) (10000, 784) 1f8b...'
+    """
+    arrays = [np.asanyarray(x) for x in arrays if x is not None]
+    found = hashlib.sha256()
+    for x in arrays:
+        spread = np.unique(np.linspace(0, len(x) - 1, min(rows, len(x))).astype(int))
+        found.update(f"{x.dtype} {x.shape}".encode() + np.ascontiguousarray(x[spread]).tobytes())
+    return " ".join([*(str(x.shape) for x in arrays), found.hexdigest()[:16]])
+
+
 class Run:
     """One training run in one folder.
 
     Args:
+        name: of the script.
         args: the parsed options.
+        data: arrays, or None, of which the run depends; other ones cannot
+            resume it.
         same: names of the options that a resumed run must share with the
             run that it resumes.
     """
 
-    def __init__(self, args, same=()):
+    def __init__(self, name, args, data, same=()):
         start(args)
         names = (*SAME, *same)
         # A cosine ends with the last epoch, so there the length is part of the run.
         names += ("epochs",) * (args.schedule == "cosine")
         values = {name: getattr(args, name) for name in names}
         settings = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
-        settings["backend"] = keras.backend.backend()
-        self.args = args
-        self.checkpoint = Checkpoint(args.out / "checkpoint", every_seconds=20, settings=settings)
+        about = {"backend": keras.backend.backend(), "contents_of_data": contents(*data)}
+        settings = {"script": name, **settings, **about}
+        self.name, self.args = name, args
+        self.checkpoint = Checkpoint(args.out / STATE, every_seconds=20, settings=settings)
         self.interrupt = StopOnInterrupt(self.checkpoint)
         self.steps_per_epoch = None
 
@@ -183,6 +199,7 @@ class Run:
         averages = [AveragedWeights(self.epochs_done > 0)] if args.ema else []
         # Last, so that the time of the others counts.
         limits = [self.interrupt, *([StopAfter(args.minutes)] if args.minutes else [])]
+        limits.append(TimeLeft(args.epochs, args.minutes))
         flow.fit(
             data,
             shuffle=False,
@@ -195,10 +212,10 @@ class Run:
         )
         return self.checkpoint.best_flow(flow)
 
-    def finish(self, flow, name, metrics):
+    def finish(self, flow, metrics):
         """Writes the model and `metrics.json`."""
         out = self.args.out
-        with written_whole(out / f"{name}.keras") as partial:
+        with written_whole(out / f"{self.name}.keras") as partial:
             type(flow)(flow.encoder, flow.prior, name=flow.name).save(partial)
         best = self.checkpoint.best_epoch
         write_json(

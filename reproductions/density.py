@@ -9,11 +9,13 @@ from keras_flows.callbacks import RollbackOnCollapse
 from reproductions import common, plots, tables
 
 SAME = ("data", "file")
+HELP = "power, gas, hepmass, miniboone or bsds300; or the path of a csv, npz or npy of your own"
 
 
 def parser(description, name, **defaults):
     """The common options, and those of every script for tables."""
-    p = common.parser(description, out=f"samples/{name}", data_required=True, **defaults)
+    defaults |= {"data": HELP, "data_required": True}
+    p = common.parser(description, out=f"samples/{name}", **defaults)
     add = p.add_argument
     add("--file", help="the original file of power, gas, hepmass, miniboone or bsds300")
     add(
@@ -53,7 +55,7 @@ def reproduce(name, args, build, same):
     """Trains the flow of `build(dims)` on the table; plots, metrics and model go to --out."""
     data = load(args)
     print(f"{data.title}: {[x.shape for x in (data.train, data.validation, data.test)]}")
-    run = common.Run(args, (*SAME, *same))
+    run = common.Run(name, args, (data.train, data.validation, data.test), (*SAME, *same))
     flow = run.flow(lambda: build(data.train.shape[1]), len(data.train))
     if flow.needs_adapt:
         flow.adapt(data.train[:50_000])
@@ -69,7 +71,7 @@ def reproduce(name, args, build, same):
     flow = run.checkpoint.best_flow(flow)
     seconds = time.perf_counter() - began
     metrics = {"training_seconds_of_this_run": seconds, **measure(flow, data, str(args.data))}
-    run.finish(flow, name, metrics)
+    run.finish(flow, metrics)
     plot(args.out, flow, data, run.checkpoint)
     print(report(metrics, name), f"Plots, model and metrics are in {args.out}.", sep="\n")
 

@@ -5,6 +5,8 @@ import numpy as np
 from keras_flows import pictures
 from reproductions import common, images
 
+HELP = "folder or zip of pictures"
+
 
 def add(p, *, img_size=64):
     """Options of the pictures."""
@@ -16,6 +18,10 @@ def add(p, *, img_size=64):
 def load(args):
     """Pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
     found = pictures.load(args.data, args.img_size, cache=args.cache)
+    if any("smaller" in reason for reason in found.skipped):
+        print(f"A smaller --img-size takes those with a side below {args.img_size}, too.")
+    if args.holdout is None:
+        args.holdout = max(1, min(1000, len(found.pixels) // 10))
     train, validation, test = pictures.split(found, args.data, args.holdout)
     x = found.pixels
     if args.test:

@@ -13,7 +13,7 @@ glow_celeba.keras and metrics.json.
 """
 
 from keras_flows.models.multiscale import check_sides
-from reproductions import folders, glow_options, images
+from reproductions import folders, glow_options, images, scripts
 
 NAME = "glow_celeba"
 
@@ -28,8 +28,9 @@ def options(argv=None):
         rows=9,
         columns=9,
         temperature=0.9,
-        holdout=1000,
+        holdout=None,
         steps_per_epoch=1000,
+        data=folders.HELP,
         data_required=True,
     )
     glow_options.add(p, level=3, variant="blog")
@@ -47,11 +48,11 @@ def build(args):
     return glow_options.build(args, (args.img_size, args.img_size, 3))
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     same = (*glow_options.SAME, "img_size", "data", "test")
     images.reproduce(NAME, args, load(args), lambda: build(args), same, flip=True)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -5,7 +5,7 @@ training pictures choose the epoch; bits/dim are reported on the 10,000 test pic
 and metrics.json go to --out.
 """
 
-from reproductions import glow_options, images
+from reproductions import common, glow_options, images, scripts
 
 NAME = "glow_cifar10"
 
@@ -21,6 +21,7 @@ def options(argv=None):
         columns=10,
         temperature=1.0,
         holdout=2000,
+        data=common.CIFAR10,
     )
     glow_options.add(p, level=3)
     return glow_options.parse(p, NAME, argv)
@@ -30,11 +31,11 @@ def build(args):
     return glow_options.build(args, (32, 32, 3))
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     same = glow_options.SAME
     images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

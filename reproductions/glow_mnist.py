@@ -7,7 +7,7 @@ Pictures and metrics.json go to --out.
 """
 
 from keras_flows import datasets
-from reproductions import glow_options, images
+from reproductions import glow_options, images, scripts
 
 NAME = "glow_mnist"
 
@@ -40,11 +40,11 @@ def build(args):
     return glow_options.build(args, (28, 28, 1), classes=10 if args.classes else None)
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     same = (*glow_options.SAME, "classes")
     images.reproduce(NAME, args, load(args), lambda: build(args), same)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

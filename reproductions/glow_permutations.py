@@ -17,7 +17,8 @@ from keras_flows import datasets
 from keras_flows.data import Shuffled
 from keras_flows.files import write_json
 from keras_flows.models import Glow
-from reproductions import common, plots
+from reproductions import common, plots, scripts
+from reproductions.progress import time_left
 
 NAME = "glow_permutations"
 PERMUTATIONS = ("reverse", "shuffle", "inv_conv")
@@ -33,6 +34,7 @@ def options(argv=None):
         warmup=50,
         steps_per_epoch=500,
         out=f"samples/{NAME}",
+        data=common.CIFAR10,
     )
     add = p.add_argument
     add("--seeds", type=common.positive, default=3, help="flows of each kind")
@@ -95,22 +97,32 @@ def train(args, train, test, coupling, permutation, seed):
     }
 
 
-def finished(args, path):
+def finished(args, path, settings):
     """Flows of an earlier run of the same settings, if --resume is given."""
-    if not args.resume or not path.exists():
+    try:
+        state = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged. Received: {error}.") from error
+    if not args.resume:
+        if not state.get("complete", True) and not args.overwrite:
+            raise ValueError(
+                "There is a run in this folder: --resume trains the flows that are left, "
+                f"--overwrite all of them; or give another --out. Received: {path}."
+            )
         return []
-    state = json.loads(path.read_text())
-    if state["settings"] != settings(args):
+    old = state.get("settings", {})
+    if any(settings.get(name) != value for name, value in old.items()):
         raise ValueError(
             f"{path} was made with other settings; give the same ones or another --out. "
-            f"Received, then and now: {state['settings']} and {settings(args)}."
+            f"Received, then and now: {old} and {settings}."
         )
-    return state["flows"]
+    return state.get("flows", [])
 
 
-def settings(args):
+def settings(args, *data):
     names = (*common.SAME, "epochs", "level", "depth", "hidden", "test_limit")
     about = {"backend": keras.backend.backend(), "data": str(args.data)}
+    about["contents_of_data"] = common.contents(*data)
     return {**{name: getattr(args, name) for name in names}, **about}
 
 
@@ -161,8 +173,8 @@ def plot(path, args, flows):
         print("No permutations.png: it needs matplotlib, in the extra `plot`.")
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     common.start(args)
     (train_set, _), (test, _) = datasets.cifar10(args.data)
     train_set, test = train_set[: args.limit], test[: args.test_limit]
@@ -171,18 +183,22 @@ def main(argv=None):
     if args.dry_run:
         args.epochs = args.steps_per_epoch = 1
         return print(train(args, train_set, test, *todo[0]))
-    path = args.out / common.METRICS
-    flows = finished(args, path)
+    path, about = args.out / common.METRICS, settings(args, train_set, test)
+    flows = finished(args, path, about)
     done = {(flow["coupling"], flow["permutation"], flow["seed"]) for flow in flows}
-    for kind in todo:
-        if kind not in done:
-            flows.append(train(args, train_set, test, *kind))
-            print(*kind, f"{flows[-1]['test_bits_per_dim']:.4f} bits/dim on test", flush=True)
-        about = {"command": args.command, "machine": common.machine(), "settings": settings(args)}
-        write_json(path, {**about, "summary": summary(flows), "flows": flows})
+    todo = [kind for kind in todo if kind not in done]
+    about = {"command": args.command, "machine": common.machine(), "settings": about}
+    for i, kind in enumerate(todo):
+        flows.append(train(args, train_set, test, *kind))
+        print(*kind, f"{flows[-1]['test_bits_per_dim']:.4f} bits/dim on test", flush=True)
+        left = len(todo) - i - 1
+        if i == 0 and left:
+            print(time_left("One flow", flows[-1]["seconds"], left), flush=True)
+        found = {"complete": not left, "summary": summary(flows), "flows": flows}
+        write_json(path, {**about, **found})
     plot(args.out / "permutations.png", args, flows)
     print(json.dumps(summary(flows), indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

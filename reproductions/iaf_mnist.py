@@ -21,7 +21,7 @@ from keras_flows.cost import trainable_parameters
 from keras_flows.files import write_json, written_whole
 from keras_flows.grids import grid, write_png
 from keras_flows.models.iaf_vae import POSTERIORS, VAE, log_mean_weight
-from reproductions import common, plots
+from reproductions import arguments, common, plots, scripts
 
 NAME = "iaf_mnist"
 DIMS = 784
@@ -49,7 +49,12 @@ def options(argv=None):
     add("--width", type=common.positive, default=320, help="of the two hidden layers of a step")
     add("--order", choices=("alternating", "random"), default="alternating", help="of z in a step")
     add("--hidden", type=common.positive, nargs="+", default=[500, 500], help="encoder's widths")
-    add("--free-bits", type=float, default=0.0, help="nats of KL a dimension that cost nothing")
+    add(
+        "--free-bits",
+        type=arguments.not_negative,
+        default=0.0,
+        help="nats of KL a dimension that cost nothing",
+    )
     add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
     add("--importance", type=common.positive, default=128, help="draws of z a test picture")
     add("--test-limit", type=common.positive, help="measure only so many test pictures")
@@ -80,10 +85,10 @@ class Best(Checkpoint):
 class Run(common.Run):
     """The run of one posterior, in a folder of its own under --out."""
 
-    def __init__(self, args, posterior):
+    def __init__(self, args, posterior, data):
         own = {"posterior": posterior, "out": args.out / posterior}
         own = argparse.Namespace(**{**vars(args), **own})
-        super().__init__(own, ("posterior", "holdout", *MODEL))
+        super().__init__(NAME, own, data, ("posterior", "holdout", *MODEL))
         folder, settings = self.checkpoint.folder, self.checkpoint.settings
         self.checkpoint = Best(folder, every_seconds=20, settings=settings)
         self.interrupt = StopOnInterrupt(self.checkpoint)
@@ -108,7 +113,7 @@ def build(args, posterior):
 
 def trained(args, posterior, train, validation):
     """The model of the best epoch and the run that led to it."""
-    run = Run(args, posterior)
+    run = Run(args, posterior, (train, validation))
     model = run.flow(lambda: build(args, posterior), len(train))
     print(f"Posterior {posterior}: {trainable_parameters(model)} parameters.")
     model = run.train(model, train, validation, [RollbackOnCollapse()])
@@ -163,8 +168,8 @@ def plot(out, runs):
     plots.write(made, out / "loss.png")
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options, POSTERIORS)
+def main(args):
     train, validation, test = load(args)
     names = POSTERIORS if args.posterior == "both" else (args.posterior,)
     if args.dry_run:
@@ -222,4 +227,4 @@ def write(args, found, each):
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

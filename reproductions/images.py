@@ -12,7 +12,7 @@ from keras_flows.data import Shuffled
 from keras_flows.devices import predict
 from keras_flows.grids import grid, reconstruction_rows, temperature_sweep, write_png
 from keras_flows.layers import Dequantize
-from reproductions import common, plots
+from reproductions import arguments, common, plots
 from reproductions.machine import peak_memory_gib
 
 
@@ -29,6 +29,10 @@ class Data:
     test: np.ndarray
     rows: np.ndarray | None = None
     labels: tuple = (None, None, None)
+
+    @property
+    def arrays(self):
+        return (self.train, self.rows, self.validation, self.test, *self.labels)
 
     @property
     def size(self):
@@ -60,8 +64,15 @@ def parser(description, name, *, rows, columns, temperature, holdout, **defaults
     p = common.parser(description, out=f"samples/{name}", **defaults)
     add = p.add_argument
     add("--bits", type=int, choices=range(1, 9), default=8, help="a channel; pixels are cut to it")
-    add("--holdout", type=common.positive, default=holdout, help="pictures to choose an epoch by")
-    add("--temperature", type=float, default=temperature, help="of the sample grids")
+    few = "" if holdout else "; None: a tenth of them, 1000 at most"
+    text = f"pictures to choose an epoch by{few}"
+    add("--holdout", type=common.positive, default=holdout, help=text)
+    add(
+        "--temperature",
+        type=arguments.not_negative,
+        default=temperature,
+        help="of the sample grids",
+    )
     add("--rows", type=common.positive, default=rows, help="of the sample grids")
     add("--columns", type=common.positive, default=columns, help="of the sample grids")
     return p
@@ -73,7 +84,7 @@ def reproduce(name, args, data, build, same, *, flip=False, more=None, sampling=
     `more(flow, test, batch_size)` gives metrics that only this paper has;
     `sampling` are options of the flow's `sample` for the grids.
     """
-    run = common.Run(args, ("bits", "holdout", *same))
+    run = common.Run(name, args, data.arrays, ("bits", "holdout", *same))
     flow = run.flow(build, data.size)
     flow.summary()
     validation, test = (
@@ -96,7 +107,7 @@ def reproduce(name, args, data, build, same, *, flip=False, more=None, sampling=
     flow = run.train(flow, data.train, validation, callbacks, **sizes, **options)
     metrics = measure(flow, {"validation": validation, "test": test}, args.batch_size)
     metrics |= more(flow, test, args.batch_size) if more else {}
-    run.finish(flow, name, {"training_pictures": data.size, **metrics})
+    run.finish(flow, {"training_pictures": data.size, **metrics})
     pictures(args, flow, test, shown["context"], sampling)
     plot(args.out, flow, run.checkpoint, name)
     print(f"Test: {metrics['test']}\nPictures, model and metrics are in {args.out}.")

@@ -10,7 +10,7 @@ and metrics.json go to --out.
 """
 
 from keras_flows.models import Jet
-from reproductions import common, images
+from reproductions import common, images, scripts
 
 NAME = "jet_cifar10"
 
@@ -26,6 +26,7 @@ def options(argv=None):
         columns=10,
         temperature=1.0,
         holdout=2000,
+        data=common.CIFAR10,
         optimizer="adamw",
         weight_decay=1 / 30,  # Keras multiplies it by the learning rate.
         beta_2=0.95,
@@ -53,11 +54,11 @@ def build(args):
     )
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     same = ("patch", "couplings", "depth", "channels")
     images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -14,7 +14,7 @@ from keras_flows import datasets, invert
 from keras_flows.layers import Reshape
 from keras_flows.layers.flow_layer import Ledger
 from keras_flows.models import MAF
-from reproductions import common, images
+from reproductions import arguments, common, images, scripts
 
 NAME = "maf_mnist"
 PUBLISHED = {"MAF(5)": -1300.5, "MAF MoG(5)": -1100.3}
@@ -41,7 +41,7 @@ def options(argv=None):
     add("--mixture", type=common.positive, help="Gaussians of a mixture as the base: MAF MoG")
     add("--order", choices=("alternating", "random"), default="alternating", help="of pixels")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
-    add("--alpha", type=float, default=1e-6, help="of the logits")
+    add("--alpha", type=arguments.share, default=1e-6, help="of the logits")
     return common.parse(p, NAME, argv)
 
 
@@ -88,11 +88,11 @@ def logit_likelihood(flow, test, batch_size):
     }
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     more = logit_likelihood
     images.reproduce(NAME, args, load(args), lambda: build(args), SAME, more=more)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -9,7 +9,7 @@ published rows stand beside ours. loss.png, columns.png and metrics.json go to -
 """
 
 from keras_flows.models import MAF
-from reproductions import common, density
+from reproductions import common, density, scripts
 
 NAME = "maf_tabular"
 # The paper's widths; it tried 1 and 2 hidden layers.
@@ -46,10 +46,10 @@ def build(args, dims):
     )
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     density.reproduce(NAME, args, lambda dims: build(args, dims), SAME)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -18,7 +18,7 @@ from keras_flows.callbacks import RollbackOnCollapse, SampleGrid
 from keras_flows.grids import grid, temperature_sweep, write_png
 from keras_flows.layers import Scale
 from keras_flows.models import NICE
-from reproductions import common, plots
+from reproductions import arguments, common, plots, scripts
 
 NAME = "nice_mnist"
 DIMS = 784
@@ -45,12 +45,12 @@ def options(argv=None):
     )
     add(
         "--scale-factor",
-        type=float,
+        type=arguments.finite,
         default=1.0,
         help="the last layer is exp(factor * k): above 1, k is learned faster",
     )
     add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
-    add("--temperature", type=float, default=0.75, help="of the sample grids")
+    add("--temperature", type=arguments.not_negative, default=0.75, help="of the sample grids")
     return common.parse(p, NAME, argv)
 
 
@@ -77,11 +77,11 @@ def build(args):
     )
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     pixels = load(args)
     same = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")
-    run = common.Run(args, same)
+    run = common.Run(NAME, args, pixels, same)
     flow = run.flow(lambda: build(args), len(pixels[0]))
     train, validation, test = (datasets.as_input(flow, x) for x in pixels)
     flow.summary()
@@ -95,7 +95,7 @@ def main(argv=None):
     pictures(args.out, flow, test, args.temperature)
     plot(args.out, flow, run.checkpoint)
     metrics = measure(flow, {"train": train[:10000], "validation": validation, "test": test})
-    run.finish(flow, NAME, metrics)
+    run.finish(flow, metrics)
     print(f"Test: {metrics['test']}\nPictures, model and metrics are in {args.out}.")
 
 
@@ -157,4 +157,4 @@ def plot(out, flow, checkpoint):
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

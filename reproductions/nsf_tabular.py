@@ -7,7 +7,7 @@ with a cosine down to 0. The paper trains for 200,000 to 400,000 steps of 512 ro
 """
 
 from keras_flows.models import NSF
-from reproductions import common, density
+from reproductions import arguments, common, density, scripts
 
 NAME = "nsf_tabular"
 SAME = ("kind", "steps", "bins", "tail_bound", "hidden", "blocks", "dropout")
@@ -21,10 +21,10 @@ def options(argv=None):
     add("--kind", choices=("coupling", "autoregressive"), default="coupling", help="see NSF")
     add("--steps", type=common.positive, default=10, help="linear maps and splines")
     add("--bins", type=common.positive, default=8, help="of a spline")
-    add("--tail-bound", type=float, default=3.0, help="where splines end")
+    add("--tail-bound", type=arguments.above_0, default=3.0, help="where splines end")
     add("--hidden", type=common.positive, default=256, help="width of the networks")
     add("--blocks", type=common.positive, default=2, help="residual blocks of the networks")
-    add("--dropout", type=float, default=0.0, help="in the coupling networks")
+    add("--dropout", type=arguments.below_1, default=0.0, help="in the coupling networks")
     return common.parse(p, NAME, argv)
 
 
@@ -33,10 +33,10 @@ def build(args, dims):
     return NSF(dims, seed=args.seed, **own)
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     density.reproduce(NAME, args, lambda dims: build(args, dims), SAME)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

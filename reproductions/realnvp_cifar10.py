@@ -6,7 +6,7 @@ and metrics.json go to --out.
 """
 
 from keras_flows.models import RealNVP
-from reproductions import common, images
+from reproductions import common, images, scripts
 
 NAME = "realnvp_cifar10"
 
@@ -22,6 +22,7 @@ def options(argv=None):
         columns=10,
         temperature=1.0,
         holdout=2000,
+        data=common.CIFAR10,
         clip=100.0,
     )
     p.add_argument("--level", type=common.positive, default=2, help="scales")
@@ -41,11 +42,11 @@ def build(args):
     )
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     same = ("level", "hidden", "blocks")
     images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -8,13 +8,13 @@ test pictures. Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
 """
 
 from keras_flows import datasets
-from reproductions import common, images, tarflow_options
+from reproductions import common, images, scripts, tarflow_options
 
 NAME = "tarflow_cifar10"
 
 
 def options(argv=None):
-    p = tarflow_options.parser(__doc__, NAME, **tarflow_options.LARGE)
+    p = tarflow_options.parser(__doc__, NAME, data=common.CIFAR10, **tarflow_options.LARGE)
     tarflow_options.add(p, patch=2, guidance=1.0, **tarflow_options.LARGE_MODEL)
     p.add_argument("--no-classes", dest="classes", action="store_false", help="no labels at all")
     return common.parse(p, NAME, argv)
@@ -25,11 +25,11 @@ def load(args):
     return images.held_out(train, test, args, (y_train, y_test) if args.classes else None)
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     classes = 10 if args.classes else None
     tarflow_options.reproduce(NAME, args, load(args), (32, 32, 3), classes, flip=True)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

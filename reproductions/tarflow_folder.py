@@ -7,7 +7,7 @@ Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
 """
 
 from keras_flows.layers import Patchify
-from reproductions import common, folders, tarflow_options
+from reproductions import common, folders, scripts, tarflow_options
 
 NAME = "tarflow_folder"
 
@@ -18,7 +18,8 @@ def options(argv=None):
         NAME,
         rows=8,
         columns=8,
-        holdout=1000,
+        holdout=None,
+        data=folders.HELP,
         data_required=True,
         classes=False,
         **tarflow_options.LARGE,
@@ -28,12 +29,12 @@ def options(argv=None):
     return common.parse(p, NAME, argv)
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     shape = (args.img_size, args.img_size, 3)
     Patchify(args.patch).build((None, *shape))  # refuses sides before pictures are decoded
     tarflow_options.reproduce(NAME, args, folders.load(args), shape, flip=True)
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -15,7 +15,7 @@ model.
 """
 
 from keras_flows import datasets
-from reproductions import images, mnist_classifier, tarflow_options
+from reproductions import images, mnist_classifier, scripts, tarflow_options
 
 NAME = "tarflow_mnist"
 
@@ -45,8 +45,8 @@ def load(args):
     return images.held_out(train[..., None], test[..., None], args, labels)
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     images.common.use(args.devices)  # also for the classifier
     data = load(args)
     classes = 10 if args.classes else None
@@ -55,4 +55,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

@@ -7,7 +7,7 @@ from keras_flows.grids import grid, write_png
 from keras_flows.layers import Patchify, TransformerAutoregressive
 from keras_flows.layers.flow_layer import Ledger
 from keras_flows.models import TarFlow
-from reproductions import common, images
+from reproductions import arguments, common, images
 
 SAME = (
     *("patch", "channels", "blocks", "layers", "heads"),
@@ -49,10 +49,22 @@ def add(p, *, patch, channels, blocks, layers, noise_std, heads=None, alpha=None
     option(
         "--noise", choices=("gaussian", "uniform"), default="gaussian", help="for bits/dim: uniform"
     )
-    option("--noise-std", type=float, default=noise_std, help="of Gaussian noise, on [-1, 1]")
-    option("--alpha", type=float, default=alpha, help="logits of pixels, for uniform noise")
-    option("--drop-labels", type=float, default=0.1, help="share of labels dropped in training")
-    option("--guidance", type=float, default=guidance, help="of the sample grids")
+    option(
+        "--noise-std",
+        type=arguments.not_negative,
+        default=noise_std,
+        help="of Gaussian noise, on [-1, 1]",
+    )
+    option(
+        "--alpha", type=arguments.share, default=alpha, help="logits of pixels, for uniform noise"
+    )
+    option(
+        "--drop-labels",
+        type=arguments.share,
+        default=0.1,
+        help="share of labels dropped in training",
+    )
+    option("--guidance", type=arguments.finite, default=guidance, help="of the sample grids")
     option(
         "--guidance-schedule",
         choices=("constant", "linear"),

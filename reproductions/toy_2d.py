@@ -20,7 +20,7 @@ from keras_flows import Flow, layers, toys
 from keras_flows.cost import trainable_parameters
 from keras_flows.files import write_json
 from keras_flows.models import IAF, MAF, NSF
-from reproductions import common, plots
+from reproductions import arguments, common, plots, scripts
 
 NAME = "toy_2d"
 TEST, CHUNK = 10_000, 10_000
@@ -77,7 +77,12 @@ def options(argv=None):
     add("--flows", nargs="+", choices=FLOWS, default=[*FLOWS], help="which flows")
     add("--steps", type=common.positive, default=1000, help="of Adam, on fresh points each")
     add("--batch-size", type=common.positive, default=512, help="points a step")
-    add("--learning-rate", type=float, default=5e-3, help="at first; half a cosine takes it to 0")
+    add(
+        "--learning-rate",
+        type=arguments.not_negative,
+        default=5e-3,
+        help="at first; half a cosine takes it to 0",
+    )
     add("--seed", type=int, default=0, help="fixes weights and points")
     add("--out", type=Path, default=Path(f"samples/{NAME}"), help="folder for what is written")
     add("--dry-run", action="store_true", help="build each flow, do a step, write nothing")
@@ -150,8 +155,8 @@ def truth(data, seed):
     return histogram(toys.draw(data, 4 * CHUNK, seed)), density
 
 
-def main(argv=None):
-    args = options(argv)
+@scripts.script(NAME, options)
+def main(args):
     if args.dry_run:
         args.steps = 1
         return [print(name, Trainer(args, name).run(args.data[0])[0]) for name in args.flows]
@@ -191,4 +196,4 @@ def plot(out, pictures, rows):
 
 
 if __name__ == "__main__":
-    main()
+    scripts.run(NAME, main)

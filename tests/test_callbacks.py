@@ -1,5 +1,6 @@
 """Callbacks: grids, rollback on collapse, checkpoints, the soft Ctrl-C."""
 
+import json
 import os
 import signal
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_flows import Flow, layers
 from keras_flows.callbacks import (
     AveragedWeights,
     Checkpoint,
@@ -17,6 +19,8 @@ from keras_flows.callbacks import (
     StopOnInterrupt,
 )
 from keras_flows.data import Shuffled
+from keras_flows.files import write_json
+from keras_flows.layers.repeats import stacking
 from keras_flows.models import NICE
 
 
@@ -49,9 +53,10 @@ def rate_of(flow):
 
 def test_sample_grid_writes_the_same_latents_every_epoch(tmp_path):
     flow = small_flow(rate=0.0)
-    grid = SampleGrid(tmp_path / "e{epoch:02d}.png", 0.5, 3, 5, image_shape=(2, 2, 1))
+    folder = tmp_path / "run{a}"
+    grid = SampleGrid(folder / "e{epoch:02d}.png", 0.5, 3, 5, image_shape=(2, 2, 1))
     flow.fit(data(), epochs=2, verbose=0, callbacks=[grid])
-    first, second = iio.imread(tmp_path / "e01.png"), iio.imread(tmp_path / "e02.png")
+    first, second = iio.imread(folder / "e01.png"), iio.imread(folder / "e02.png")
     assert first.shape == (6, 10) and first.dtype == np.uint8
     assert np.array_equal(first, second) and first.std() > 0
 
@@ -103,7 +108,7 @@ def test_rollback_leaves_a_schedule_alone(capsys):
 
 def test_rollback_ignores_ordinary_ups_and_downs():
     rollback = RollbackOnCollapse(jump=0.5)
-    rollback.first, rollback.best = 100.0, -10.0
+    rollback.kept.first, rollback.kept.best = 100.0, -10.0
     assert not rollback._collapsed(40.0) and rollback._collapsed(46.0)
 
 
@@ -152,10 +157,11 @@ def test_checkpoint_leaves_only_the_last_state_and_the_best(tmp_path):
     assert checkpoint.best == min(losses(checkpoint))
 
 
-def test_checkpoint_refuses_other_settings(tmp_path):
+@pytest.mark.parametrize("other", [{"seed": 2}, {"script": "another"}])
+def test_checkpoint_refuses_other_settings(other, tmp_path):
     run(tmp_path, 1, settings={"seed": 1})
     with pytest.raises(ValueError, match="seed"):
-        Checkpoint(tmp_path, settings={"seed": 2}).restore()
+        Checkpoint(tmp_path, settings=other).restore()
 
 
 def test_shuffled_gives_each_sample_once_an_epoch_in_an_order_of_its_own():
@@ -229,6 +235,116 @@ class KillAfter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 == self.epochs:
             raise KeyboardInterrupt
+
+
+def flow_of(*chain, **options):
+    x = keras.Input((4,))
+    flow = Flow(keras.Model(x, layers.Chain(chain, **options)(x)))
+    flow.compile(keras.optimizers.Adam(0.01))
+    return flow
+
+
+def guarded(flow, epochs, spoil, checkpoint=None, done=0):
+    """The rollbacks of a run of `epochs`, some of them spoiled."""
+    guard = RollbackOnCollapse()
+    callbacks = [spoil, guard, *[checkpoint] * (checkpoint is not None)]
+    flow.fit(
+        data(),
+        batch_size=16,
+        shuffle=False,
+        epochs=epochs,
+        initial_epoch=done,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    return guard
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "factor", "files"),
+    [
+        ([3], 100.0, []),
+        ([2, 3], np.nan, ["rollback_00001.npz"]),
+        ([1, 2, 3], np.nan, ["rollback_00000.npz"]),
+    ],
+    ids=["last", "earlier", "start"],
+)
+def test_a_collapse_after_a_resume_is_rolled_back(spoiled, factor, files, tmp_path):
+    """Whether the best weights are the last ones, those of an epoch before, or the start's."""
+    whole, spoil = flow_of(layers.Scale("zeros")), SpoilWeights(spoiled, factor)
+    guarded(whole, 4, spoil)
+    guarded(flow_of(layers.Scale("zeros")), 2, spoil, Checkpoint(tmp_path, "loss"))
+    assert [path.name for path in tmp_path.glob("rollback_*")] == files
+    checkpoint = Checkpoint(tmp_path, "loss")
+    parts, done = checkpoint.restore()
+    guard = guarded(parts, 4, spoil, checkpoint, done)
+    assert done == 2 and guard.rollbacks == len(spoiled)
+    assert rate_of(parts) == pytest.approx(rate_of(whole)) and np.isfinite(guard.kept.best)
+    for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    assert not list(tmp_path.glob("rollback_*"))
+
+
+def test_a_fit_begun_anew_keeps_nothing_of_an_earlier_one(tmp_path):
+    flow, checkpoint = flow_of(layers.Scale("zeros")), Checkpoint(tmp_path, "loss")
+    assert guarded(flow, 2, SpoilWeights([], 0), checkpoint).kept.best is not None
+    guarded(flow, 1, SpoilWeights([1], np.nan), checkpoint)
+    state = json.loads(checkpoint.state_path.read_text())["rollback"]
+    assert state["best"] is None and state["rollbacks"] == 1
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_an_optimizer_goes_over_to_where_steps_are_stacked_otherwise(stacked, tmp_path, recwarn):
+    """As a JAX Glow's on a CPU and a GPU, or TensorFlow's on JAX."""
+    with stacking(stacked):
+        whole = flow_of(*[layers.Actnorm() for _ in range(3)])
+        whole.fit(data(), shuffle=False, verbose=0, callbacks=[Checkpoint(tmp_path, "loss")])
+    whole.fit(data(), shuffle=False, verbose=0)
+    with stacking(not stacked):
+        flow, done = Checkpoint(tmp_path, "loss").restore()
+        flow.fit(data(), shuffle=False, verbose=0)
+    assert done == 1 and int(flow.optimizer.iterations) == 4
+    for one, other in zip(flow.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert not [w for w in recwarn if "optimizer" in str(w.message)]
+
+
+def test_an_optimizer_whose_state_fits_nowhere_is_refused(tmp_path):
+    """Of two chains of which one was stacked."""
+    chains = []
+    for stacked in (True, False):
+        with stacking(stacked):
+            chains.append(layers.Chain([layers.Actnorm(), layers.Actnorm()]))
+            chains[-1].build((None, 4))
+    flow = flow_of(*chains, stack=False)
+    flow.fit(data(), verbose=0, callbacks=[Checkpoint(tmp_path, "loss")])
+    state = json.loads((tmp_path / "state.json").read_text())
+    for saved in ("of 2", "of one or more"):  # states of before do not say how many
+        with pytest.raises(ValueError, match=f"optimizer's state.*Received: 0 .* instead {saved}"):
+            Checkpoint(tmp_path, "loss").restore()
+        del state["iterations"]
+        write_json(tmp_path / "state.json", state)
+        state["iterations"] = None
+
+
+def test_a_state_from_before_rollbacks_were_saved_is_restored(tmp_path):
+    checkpoint = Checkpoint(tmp_path, "loss", settings={"seed": 1})
+    flow_of(layers.Scale("zeros")).fit(data(), verbose=0, callbacks=[checkpoint])
+    state = json.loads((tmp_path / "state.json").read_text())
+    for name in ("iterations", "rollback"):
+        del state[name]
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    with pytest.raises(ValueError, match="monitor.*Received"):
+        Checkpoint(tmp_path, settings={"seed": 1}).restore()
+    settings = {"seed": 1, "script": "new"}
+    assert Checkpoint(tmp_path, "loss", settings=settings).restore()[1] == 1
+
+
+@pytest.mark.parametrize("text", ["", '{"settings": {', "[]", '{"settings": {}}'])
+def test_a_damaged_state_is_named(text, tmp_path):
+    (tmp_path / "state.json").write_text(text)
+    with pytest.raises(ValueError, match=r"state\.json is damaged.*Received"):
+        Checkpoint(tmp_path).restore()
 
 
 @pytest.mark.slow

@@ -113,6 +113,22 @@ def test_a_holdout_that_leaves_nothing_is_refused(faces, tmp_path):
         run(faces, tmp_path, "--holdout", "80")
 
 
+def test_few_pictures_do_without_a_holdout_and_small_ones_are_mentioned(faces, tmp_path, capsys):
+    for i in range(3):
+        iio.imwrite(tmp_path / f"{i}.png", np.zeros((9, 9, 3), "uint8"))
+    iio.imwrite(tmp_path / "large.png", np.zeros((20, 20, 3), "uint8"))
+    for folder, size, holdout in ((faces, 8, 8), (tmp_path, 8, 1)):
+        args = glow_celeba.options(["--data", str(folder), "--img-size", str(size), "--level", "1"])
+        args.cache = tmp_path / "cache"
+        data = glow_celeba.load(args)
+        assert args.holdout == len(data.validation) == len(data.test) == holdout
+    assert "--img-size" not in capsys.readouterr().out
+    args.img_size = 10
+    with pytest.raises(ValueError, match="holdout"):
+        glow_celeba.load(args)
+    assert "A smaller --img-size takes those with a side below 10" in capsys.readouterr().out
+
+
 def test_the_variant_decides_over_what_is_not_given():
     blog = glow_celeba.options(["--data", "faces"])
     assert (blog.optimizer, blog.learning_rate, blog.warmup) == ("adam", 1e-4, 0)

@@ -10,7 +10,7 @@ from reproductions import common, glow_permutations
 
 def flow(permutation, seed, bits):
     kind = {"coupling": "affine", "permutation": permutation, "seed": seed}
-    return {**kind, "test_bits_per_dim": bits, "curve": [bits + 1, bits]}
+    return {**kind, "test_bits_per_dim": bits, "curve": [bits + 1, bits], "seconds": 60}
 
 
 def test_summary_says_whether_the_papers_order_held():
@@ -32,7 +32,7 @@ def test_the_curve_has_the_bits_of_every_step_of_every_epoch():
     assert bits.curve() == [7.5, 5.5, 3.5]
 
 
-def test_flows_that_are_there_are_not_trained_again(tmp_path, monkeypatch):
+def test_flows_that_are_there_are_not_trained_again(tmp_path, monkeypatch, capsys):
     data = np.zeros((8, 4, 4, 3), "uint8"), np.zeros(8, "uint8")
     monkeypatch.setattr(glow_permutations.datasets, "cifar10", lambda path: (data, data))
     trained = []
@@ -47,8 +47,14 @@ def test_flows_that_are_there_are_not_trained_again(tmp_path, monkeypatch):
     options = ["--seeds", "2", "--couplings", "affine", "--out", str(tmp_path)]
     with pytest.raises(KeyboardInterrupt):
         glow_permutations.main(options)
+    assert "One flow took 60 s; 5 more take about 5 minutes." in capsys.readouterr().out
+    with pytest.raises(ValueError, match="--resume.*--overwrite.*Received"):
+        glow_permutations.main(options)
     glow_permutations.main([*options, "--resume"])
     assert len(trained) == 7 and len(set(trained)) == 6
     assert len(json.loads((tmp_path / common.METRICS).read_text())["flows"]) == 6
     with pytest.raises(ValueError, match="other settings.*Received"):
         glow_permutations.main([*options, "--resume", "--hidden", "2"])
+    data[0][:] = 1
+    with pytest.raises(ValueError, match="other settings.*Received"):
+        glow_permutations.main([*options, "--resume"])

@@ -96,7 +96,8 @@ def test_a_killed_run_resumes_to_the_same_losses(killer, whole, tmp_path):
 def test_a_run_begun_anew_is_not_mixed_up_with_the_last_one(tmp_path):
     options = [*SMALL, "--epochs", "1", "--out", str(tmp_path)]
     nice_mnist.main(options)
-    killed = KILL_IN_SAVE.replace("== 3", "== 1") + f"\nnice_mnist.main({options!r})"
+    again = [*options, "--overwrite"]
+    killed = KILL_IN_SAVE.replace("== 3", "== 1") + f"\nnice_mnist.main({again!r})"
     subprocess.run([sys.executable, "-c", killed], cwd=ROOT, capture_output=True)
     assert not (tmp_path / "checkpoint" / "state.json").exists()
 

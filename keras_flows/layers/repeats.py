@@ -1,5 +1,6 @@
 """Whether steps repeat, and whether their weights are stacked and a loop runs them."""
 
+import contextvars
 import inspect
 import json
 import re
@@ -9,6 +10,9 @@ import keras
 
 from keras_flows.devices import on_accelerator
 from keras_flows.lean import inner_layers, is_pure
+from keras_flows.scopes import holding
+
+_stacked = contextvars.ContextVar("stacked", default=None)
 
 # Repetitions from which a loop, traced once, is worth what it adds to a training step: on
 # TensorFlow 8 to 15%, for which 8 steps start a second sooner and 16 some five.
@@ -41,9 +45,23 @@ def can_loop(blocks):
     return backend != "torch" and not slow
 
 
+def stacking(choice):
+    """A scope in which steps are stacked, or not, as where a model was saved and not as it pays."""
+    return holding(_stacked, choice)
+
+
 def pays(blocks):
     """Whether to stack unasked: JAX compiles what is only ever cut from a stack more slowly."""
-    return keras.backend.backend() != "jax" or can_loop(blocks)
+    return _chosen(keras.backend.backend() != "jax" or can_loop(blocks))
+
+
+def pays_in_networks():
+    """The same for layers of a network, which on JAX are slower in a loop."""
+    return _chosen(keras.backend.backend() != "jax")
+
+
+def _chosen(default):
+    return default if _stacked.get() is None else _stacked.get()
 
 
 def can_stack(blocks, trusted=False):

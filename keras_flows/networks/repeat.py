@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_flows.layers.repeats import can_stack
+from keras_flows.layers.repeats import can_stack, pays_in_networks
 from keras_flows.layers.stack import Stack, Stacked
 
 
@@ -20,7 +20,7 @@ class Repeat(Stacked, keras.layers.Layer):
 
     def build(self, shape):
         each = [[block] for block in self.blocks]
-        if len(each) > 1 and can_stack(each) and keras.backend.backend() != "jax":
+        if len(each) > 1 and can_stack(each) and pays_in_networks():
             self._stack = Stack(each, self.add_weight)
 
     def call(self, h):
