@@ -2,9 +2,10 @@
 
 import pathlib
 import zipfile
-import zlib
 
 import numpy as np
+
+from keras_flows.reading import TEXT_BYTES, damage_named, read_file, read_member
 
 PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
@@ -19,18 +20,15 @@ def find_beside(path, names):
     """
     path = pathlib.Path(path).resolve()
     if path.is_file() and zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as file:
-                for member in file.namelist():
-                    if pathlib.PurePosixPath(member).name in names:
-                        return path / member, _text(file.read(member))
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        with damage_named(path), zipfile.ZipFile(path) as file:
+            for member in file.namelist():
+                if pathlib.PurePosixPath(member).name in names:
+                    return path / member, _text(read_member(file, member, TEXT_BYTES))
     # The authors' archive has pictures in Img/, these files in Eval/ and Anno/.
     around = [folder / inner for folder in (path, *path.parents[:2]) for inner in BESIDE]
     for place in (folder / name for folder in around for name in names):
         if place.is_file():
-            return place, _text(place.read_bytes())
+            return place, _text(read_file(place, TEXT_BYTES))
     return None
 
 
@@ -68,7 +66,7 @@ def attributes(path):
     """
     path = pathlib.Path(path)
     itself = path.suffix in (".txt", ".csv")
-    found = (path, _text(path.read_bytes())) if itself else find_beside(path, ATTRIBUTES)
+    found = (path, _text(read_file(path, TEXT_BYTES))) if itself else find_beside(path, ATTRIBUTES)
     if found is None:
         raise FileNotFoundError(f"There is no {' and no '.join(ATTRIBUTES)} in or beside {path}.")
     place, text = found
