@@ -18,7 +18,8 @@ from keras_flows import reading
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")  # by content, whatever the ending
-PIXELS = 80_000_000  # that are decoded at once, by all threads: below 1 GB
+PIXELS = 80_000_000  # of a picture, at most: 320 MB, and as much again while it is cropped
+LARGE = 16_000_000  # pixels from which on pictures are decoded one at a time
 FILE_BYTES = 2**28  # of encoded pictures that are read at once, by all threads
 CHUNK_BYTES = 2**26  # of squares that are made before they are written
 QUIET_SECONDS = 3  # without a progress bar where the output is no terminal
@@ -93,33 +94,52 @@ def is_picture(name):
     return name.lower().endswith(EXTENSIONS) and not hidden
 
 
-def _picture(data, size, enlarge, room):
-    """The centre square's bytes, of an encoded picture; Skipped says why not."""
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+def _picture(data, size, enlarge=False, large=None):
+    """The centre square's bytes, of an encoded picture; Skipped says why not.
+
+    `large` is an executor of one thread. It decodes what is large, since each
+    thread keeps the memory that it once had.
+    """
+    image = _opened(data, size)
     if min(image.size) < size and not enlarge:
         raise Skipped(f"smaller than {size}")
-    image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded smaller, never below that
-    with room.taken(image.width * image.height):
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode == "F":
-            raise ValueError("floats, of no known range")
-        # Pillow would clip 16 bits.
-        deep = image.mode.startswith("I") and image.getextrema()[1] > 255
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        if left or top:  # before anything else is made of the whole picture
-            image = image.crop((left, top, left + side, top + side))
-        if deep:
-            image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        return image.resize((size, size), Image.Resampling.LANCZOS).tobytes()
+    pixels = image.width * image.height
+    if pixels > PIXELS:
+        raise Skipped("too large")
+    if large is not None and pixels > LARGE:
+        return large.submit(_square, data, size).result()
+    return _square(data, size)
+
+
+def _opened(data, size):
+    """The picture, of which only the header was read."""
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if min(image.size) >= size:
+        image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded smaller, never below that
+    return image
+
+
+def _square(data, size):
+    image = _opened(data, size)
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "F":
+        raise ValueError("floats, of no known range")
+    deep = image.mode.startswith("I") and image.getextrema()[1] > 255  # Pillow would clip 16 bits
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    if left or top:  # before anything else is made of the whole picture
+        image = image.crop((left, top, left + side, top + side))
+    if deep:
+        image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return image.resize((size, size), Image.Resampling.LANCZOS).tobytes()
 
 
 def square(path, size):
     """One file's centre square, uint8 `(size, size, 3)`; ValueError for what is no such picture."""
     data = reading.read_file(path, FILE_BYTES)
     try:
-        pixels = _picture(data, size, False, Room(PIXELS))
+        pixels = _picture(data, size)
     except Skipped as reason:
         raise ValueError(
             f"{path} is {reason} {'pixels on a side' if 'smaller' in str(reason) else 'to decode'}."
@@ -137,12 +157,12 @@ def decode(file, path, read, sizes, size, *, enlarge=False, workers=None, verbos
     the pictures that were written, and lists of the others by reason.
     """
     kept, skipped, names = [], {}, list(sizes)
-    encoded, decoded = Room(FILE_BYTES), Room(PIXELS)  # always taken in this order
+    encoded = Room(FILE_BYTES)
 
     def picture(name):
         try:
             with encoded.taken(sizes[name]):
-                return _picture(read(name), size, enlarge, decoded)
+                return _picture(read(name), size, enlarge, large)
         except Skipped as reason:
             return str(reason)
         except Exception:  # Each of Pillow's formats raises its own.
@@ -150,7 +170,7 @@ def decode(file, path, read, sizes, size, *, enlarge=False, workers=None, verbos
 
     show = _progress(len(names), verbose)
     chunk = min(512, max(1, CHUNK_BYTES // (3 * size * size)))
-    with futures.ThreadPoolExecutor(workers) as pool:
+    with futures.ThreadPoolExecutor(1) as large, futures.ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(names), chunk):
             some = names[start : start + chunk]
             for done, (name, result) in enumerate(zip(some, pool.map(picture, some)), start + 1):

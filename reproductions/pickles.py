@@ -4,6 +4,7 @@ Unpickling calls whatever the file names. Here every name becomes a stand-in tha
 arguments and its state, so nothing is called; the arrays are then put together from the notes.
 """
 
+import io
 import pickle
 import re
 
@@ -13,6 +14,7 @@ from keras_flows import reading
 
 # What the pickle of a frame names comes from these; anything else is refused at once.
 ROOTS = ("pandas", "numpy", "_codecs", "builtins", "__builtin__", "copyreg", "copy_reg")
+COLUMNS = 10_000  # at most, where they are numbered
 BEFORE_1_3 = "0.14.1"  # key of the state that pandas wrote from then until 1.3
 
 
@@ -37,7 +39,7 @@ class StandIn:
         return type(self).__name__
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):  # in C it takes what memory a damaged file asks for
     def find_class(self, module, name):
         if module.split(".")[0] not in ROOTS:
             raise ValueError(f"it would call {module}.{name}, which no table needs")
@@ -52,12 +54,9 @@ def read_frame(path):
 
     >>> names, rows = read_frame("ethylene_CO.pickle")
     """
-    reading.check_regular(path)
-    reading.check_size(path, path.stat().st_size, reading.ARRAY_BYTES)
+    raw = reading.read_file(path, reading.ARRAY_BYTES)
     try:
-        with open(path, "rb") as file:
-            frame = _Unpickler(file, encoding="latin1").load()  # as Python 2 wrote arrays
-        return _table(frame)
+        return _table(_Unpickler(io.BytesIO(raw), encoding="latin1").load())  # Python 2's bytes
     except Exception as error:  # A damaged pickle can raise anything.
         raise ValueError(f"{path} is no pickle of a table of numbers: {error}") from error
 
@@ -73,13 +72,16 @@ def _table(frame):
         told = manager.state[3][BEFORE_1_3]
         axes, blocks = told["axes"], [(b["values"], b["mgr_locs"]) for b in told["blocks"]]
     names = _labels(axes[0])
-    columns = [None] * len(names)
+    columns, room = [None] * len(names), reading.ARRAY_BYTES
     for values, places in blocks:
         if places.name == "slice":
             places = range(*slice(*places.args).indices(len(names)))
         else:
             places = _array(places).tolist()
         for place, column in zip(places, _array(values), strict=True):
+            room -= 8 * column.size
+            if room < 0:
+                raise ValueError(f"it would take more than {reading.ARRAY_BYTES:,} bytes")
             columns[place] = column.astype("float64")
     return names, np.stack(columns, axis=1)
 
@@ -88,7 +90,8 @@ def _labels(index):
     """The labels of an axis, as strings."""
     _, told = index.args
     if "data" not in told:
-        return [str(i) for i in range(told["start"], told["stop"], told["step"])]
+        numbers = range(told["start"], told["stop"], told["step"])
+        return [str(i) for i in numbers[:COLUMNS]]
     data = told["data"]
     if data.name not in ("ndarray", "_reconstruct", "_frombuffer"):  # an array around an array
         data = next(x for x in data.state if getattr(x, "name", "") == "_reconstruct")

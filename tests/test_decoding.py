@@ -156,8 +156,7 @@ def test_pictures_of_too_many_pixels_are_not_decoded(tmp_path, monkeypatch):
         load(path, 101)
 
 
-def test_threads_share_the_pixels(tmp_path, monkeypatch):
-    """Of eight pictures no more are decoded at once than fit."""
+def test_large_ones_are_decoded_one_at_a_time(tmp_path, monkeypatch):
     files = {f"{i}.png": plain(size=(20, 20)) for i in range(8)}
     path, now, most, true = write(tmp_path / "set", files), [], [], Image.Image.resize
 
@@ -170,9 +169,27 @@ def test_threads_share_the_pixels(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "resize", counting)
     assert len(load(path, workers=8, cache=tmp_path / "free").names) == 8 and max(most) > 2
-    monkeypatch.setattr(decoding, "PIXELS", 900)
+    monkeypatch.setattr(decoding, "LARGE", 399)
     most.clear()
-    assert len(load(path, workers=8).names) == 8 and max(most) <= 2
+    assert len(load(path, workers=8).names) == 8 and max(most) == 1
+
+
+def test_threads_share_the_bytes(tmp_path, monkeypatch):
+    """Of eight encoded pictures no more are read at once than fit."""
+    files = {f"{i}.png": noise((20, 20), i) for i in range(8)}
+    path, now, most, true = write(tmp_path / "set", files), [], [], decoding._picture
+    size = max((path / name).stat().st_size for name in files)
+
+    def counting(*args):
+        now.append(0)
+        threading.Event().wait(0.02)
+        most.append(len(now))
+        now.pop()
+        return true(*args)
+
+    monkeypatch.setattr(decoding, "_picture", counting)
+    monkeypatch.setattr(decoding, "FILE_BYTES", 2 * size)
+    assert len(load(path, workers=8).names) == 8 and max(most) == 2
 
 
 def test_a_picture_is_cropped_before_it_is_converted(tmp_path, monkeypatch):
