@@ -113,6 +113,21 @@ def test_a_holdout_that_leaves_nothing_is_refused(faces, tmp_path):
         run(faces, tmp_path, "--holdout", "80")
 
 
+def test_without_a_holdout_a_tenth_is_held_out(faces, tmp_path):
+    options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "8", "--level", "1"]
+    args = glow_celeba.options(options)
+    data = glow_celeba.load(args)
+    assert args.holdout == len(data.validation) == len(data.test) == 8 and data.size == 64
+
+
+def test_small_pictures_are_enlarged_if_asked(faces, tmp_path):
+    options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "16"]
+    with pytest.raises(ValueError, match="80 smaller than 16.*--enlarge"):
+        glow_celeba.load(glow_celeba.options(options))
+    data = glow_celeba.load(glow_celeba.options([*options, "--enlarge"]))
+    assert data.size == 64 and data.train.shape[1:] == (16, 16, 3)
+
+
 def test_the_variant_decides_over_what_is_not_given():
     blog = glow_celeba.options(["--data", "faces"])
     assert (blog.optimizer, blog.learning_rate, blog.warmup) == ("adam", 1e-4, 0)
