@@ -58,7 +58,8 @@ def read_frame(path):
     try:
         return _table(_Unpickler(io.BytesIO(raw), encoding="latin1").load())  # Python 2's bytes
     except Exception as error:  # A damaged pickle can raise anything.
-        raise ValueError(f"{path} is no pickle of a table of numbers: {error}") from error
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path} is no pickle of a table of numbers: {reason}") from error
 
 
 def _table(frame):

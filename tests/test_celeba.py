@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_flows import pictures, reading
+from tests.images import in_time
 
 PARTITION = {
     "list_eval_partition.txt": "1.jpg 0\n2.jpg 1\n3.jpg 2\n",
@@ -101,9 +102,9 @@ def test_text_files_too_large_are_refused_by_name(tmp_path, monkeypatch, as_zip)
 def test_a_pipe_is_no_text_file(tmp_path):
     os.mkfifo(tmp_path / "list_attr_celeba.txt")
     with pytest.raises(FileNotFoundError, match="There is no list_attr_celeba.txt"):
-        pictures.attributes(tmp_path)
+        in_time(pictures.attributes, tmp_path)
     with pytest.raises(ValueError, match="list_attr_celeba.txt is a .*pipe"):
-        pictures.attributes(tmp_path / "list_attr_celeba.txt")
+        in_time(pictures.attributes, tmp_path / "list_attr_celeba.txt")
 
 
 @pytest.mark.parametrize("end", ["jpg", "webp"])

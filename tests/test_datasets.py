@@ -12,6 +12,7 @@ import pytest
 from keras_flows import datasets, grids, reading
 from keras_flows.files import written_whole
 from tests.flows import pixel_flow
+from tests.images import in_time
 
 
 def tiny():
@@ -211,12 +212,12 @@ def test_a_header_larger_than_its_file_is_damage(tmp_path):
 def test_pipes_are_not_read_as_data(tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
     with pytest.raises(ValueError, match="pipe.npz is a .*pipe"):
-        datasets.mnist(tmp_path / "pipe.npz")
+        in_time(datasets.mnist, tmp_path / "pipe.npz")
     write_idx(tmp_path, packed=False)
     (tmp_path / datasets.IDX_NAMES[1]).unlink()
     os.mkfifo(tmp_path / datasets.IDX_NAMES[1])
     with pytest.raises(ValueError, match="train-labels-idx1-ubyte is a .*pipe"):
-        datasets.mnist(tmp_path)
+        in_time(datasets.mnist, tmp_path)
 
 
 def test_input_is_reduced_to_the_flows_levels():

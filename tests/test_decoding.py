@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from keras_flows import decoding
-from tests.images import BLUE, GREEN, RED, encoded, load, noise, plain, write
+from tests.images import BLUE, GREEN, RED, encoded, in_time, load, noise, plain, write
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
@@ -99,6 +99,14 @@ def test_damaged_and_small_ones_are_counted(tmp_path, monkeypatch, capsys):
     )
 
 
+def test_formats_of_other_endings_are_not_read(tmp_path):
+    """Pillow goes by content, and hands some formats, such as PostScript, to other programs."""
+    path = write(tmp_path / "set", {"a.png": encoded(plain(), ".jpg"), "b.png": plain()})
+    plain(size=(16, 16)).save(path / "b.png", "ICO")
+    plain().save(path / "c.png", "EPS")
+    assert load(path).names == ["a.png"]
+
+
 def test_a_damaged_member_of_a_zip_is_counted(tmp_path):
     path = write(tmp_path / "z.zip", {"a.png": noise(), "b.png": plain(GREEN)}, as_zip=True)
     raw = bytearray(path.read_bytes())
@@ -122,17 +130,14 @@ def test_pipes_and_devices_are_not_read(tmp_path):
     os.mkfifo(path / "pipe.png")
     os.symlink("/dev/zero", path / "zero.png")
     os.symlink("a.png", path / "link.png")
-    got = []
-    thread = threading.Thread(target=lambda: got.append(load(path)), daemon=True)
-    thread.start()
-    thread.join(20)
-    assert got and got[0].names == ["a.png", "link.png"]
-    assert got[0].skipped_names == {"damaged": ["pipe.png", "zero.png"]}
+    got = in_time(load, path)
+    assert got.names == ["a.png", "link.png"]
+    assert got.skipped_names == {"damaged": ["pipe.png", "zero.png"]}
     for name in ("pipe.png", "zero.png"):
         with pytest.raises(ValueError, match=f"{name} is a .*pipe or a device; a regular file"):
-            load(path / name)
+            in_time(load, path / name)
         with pytest.raises(ValueError, match=f"{name} is a .*pipe"):
-            decoding.square(path / name, 8)
+            in_time(decoding.square, path / name, 8)
 
 
 @pytest.mark.parametrize("as_zip", [False, True])

@@ -123,8 +123,8 @@ def test_no_pickle_runs_code(tmp_path, within):
     "value, message",
     [
         ({"a": 1}, "it holds dict"),
-        (b"", "Ran out of input"),
-        (b"no pickle", "invalid load key"),
+        (b"", "EOFError"),
+        (b"no pickle", "KeyError"),
         (Calls(pickle.loads, b""), "it would call pickle.loads, which no table needs"),
     ],
 )
