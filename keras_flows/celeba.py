@@ -2,9 +2,10 @@
 
 import pathlib
 import zipfile
-import zlib
 
 import numpy as np
+
+from keras_flows import reading
 
 PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
@@ -19,18 +20,16 @@ def find_beside(path, names):
     """
     path = pathlib.Path(path).resolve()
     if path.is_file() and zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as file:
-                for member in file.namelist():
-                    if pathlib.PurePosixPath(member).name in names:
-                        return path / member, _text(file.read(member))
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        with reading.damage_named(path), zipfile.ZipFile(path) as file:
+            for member in file.namelist():
+                if pathlib.PurePosixPath(member).name in names:
+                    raw = reading.read_member(file, member, reading.TEXT_BYTES)
+                    return path / member, _text(raw)
     # The authors' archive has pictures in Img/, these files in Eval/ and Anno/.
     around = [folder / inner for folder in (path, *path.parents[:2]) for inner in BESIDE]
     for place in (folder / name for folder in around for name in names):
         if place.is_file():
-            return place, _text(place.read_bytes())
+            return place, _read_text(place)
     return None
 
 
@@ -68,7 +67,7 @@ def attributes(path):
     """
     path = pathlib.Path(path)
     itself = path.suffix in (".txt", ".csv")
-    found = (path, _text(path.read_bytes())) if itself else find_beside(path, ATTRIBUTES)
+    found = (path, _read_text(path)) if itself else find_beside(path, ATTRIBUTES)
     if found is None:
         raise FileNotFoundError(f"There is no {' and no '.join(ATTRIBUTES)} in or beside {path}.")
     place, text = found
@@ -89,6 +88,10 @@ def attributes(path):
     if count not in (None, len(signs)):
         raise ValueError(f"{place} is cut short: {len(signs)} of {count} rows.")
     return names, signs
+
+
+def _read_text(path):
+    return _text(reading.read_file(path, reading.TEXT_BYTES))
 
 
 def _text(raw):

@@ -1,12 +1,13 @@
 """Loaders. Each names the missing or damaged file in its error."""
 
 import gzip
+import math
 import pathlib
-import zipfile
-import zlib
 
 import keras
 import numpy as np
+
+from keras_flows import reading
 
 BUNDLED = pathlib.Path("reproductions", "data", "mnist.npz")  # in a source checkout
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -16,16 +17,20 @@ IDX_NAMES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+HOLDOUT = 10  # of pictures that are not split, every tenth is a test picture
 
 
-def mnist(path=None):
+def mnist(path=None, labels=True):
     """MNIST as `((x_train, y_train), (x_test, y_test))`, uint8, pictures `(n, 28, 28)`.
 
     Args:
-        path: an npz in Keras' layout, or a folder with the four idx files,
-            gzipped or not. If None, the copy of a source checkout, installed
-            from in place or the current folder, else
+        path: an npz in Keras' layout, a folder with the four idx files,
+            gzipped or not, or one npy, npz or idx file of pictures, of which
+            every tenth is a test picture. If None, the copy of a source
+            checkout, installed from in place or the current folder, else
             Keras' cache or download.
+        labels: whether labels must be there. If False, those that are missing
+            are None.
 
     Raises FileNotFoundError or ValueError that names the file.
 
@@ -34,90 +39,160 @@ def mnist(path=None):
     if path is None:
         places = [pathlib.Path(__file__).parents[1] / BUNDLED, BUNDLED]
         path = next((place for place in places if place.exists()), None)
-    if path is not None and pathlib.Path(path).is_dir():
-        arrays = [_read_idx(pathlib.Path(path), name) for name in IDX_NAMES]
-    else:
-        arrays = _read(path, keras.datasets.mnist, "MNIST", "an npz file or a folder of idx files")
-    return _checked(arrays, path, "MNIST", (28, 28))
+    return _load(path, keras.datasets.mnist, "MNIST", (28, 28), labels)
 
 
-def cifar10(path=None):
+def cifar10(path=None, labels=True):
     """CIFAR-10 as `((x_train, y_train), (x_test, y_test))`, uint8, pictures `(n, 32, 32, 3)`.
 
     Args:
         path: an npz in the keys of MNIST's, labels of shape `(n,)` or
-            `(n, 1)`. If None, Keras' cache or download.
+            `(n, 1)`, or one npy or npz of pictures, of which every tenth is a
+            test picture. If None, Keras' cache or download.
+        labels: as for `mnist`.
 
     Raises FileNotFoundError or ValueError that names the file.
 
     >>> (x_train, _), (x_test, _) = keras_flows.datasets.cifar10()
     """
-    arrays = _read(path, keras.datasets.cifar10, "CIFAR-10", "an npz file")
-    return _checked(arrays, path, "CIFAR-10", (32, 32, 3))
+    return _load(path, keras.datasets.cifar10, "CIFAR-10", (32, 32, 3), labels)
 
 
-def _read(path, source, title, wanted):
-    """The four arrays from an npz, or from Keras where there is no path."""
+def _load(path, source, title, shape, labels):
+    """Reads the arrays, by their keys, and checks them."""
     if path is None:
-        try:
-            (x_train, y_train), (x_test, y_test) = source.load_data()
-        except Exception as error:  # Keras raises a bare Exception where there is no network.
-            raise OSError(
-                f"{title} is not here and cannot be fetched; give --data. {error}"
-            ) from None
-        return [x_train, y_train, x_test, y_test]
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"No data at {path}: {wanted}.")
-    return _read_npz(path)
-
-
-def _checked(arrays, path, title, shape):
-    """The arrays in pairs, labels as vectors; ValueError where they are something else."""
-    checked = []
-    for name, x in zip(KEYS, arrays):
-        labels, wanted = name.startswith("y"), () if name.startswith("y") else shape
-        x = x[:, 0] if labels and x.shape[1:] == (1,) else x
-        if x.dtype != np.uint8 or x.shape[1:] != wanted or not len(x):
-            raise ValueError(
-                f"{path or 'What Keras has'} is not {title}: {name} should be uint8 of shape "
-                f"{('n', *wanted)}. Received: dtype={x.dtype}, shape={x.shape}."
-            )
-        checked.append(x)
-    x_train, y_train, x_test, y_test = checked
+        path, arrays = "What Keras has", _from_keras(source, title)
+    else:
+        path = pathlib.Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"No data at {path}: an npz, npy or idx file of {title}.")
+        folder = path.is_dir() and shape == (28, 28)
+        arrays = _read_folder(path) if folder else _read(path)
+    if "x_test" not in arrays:
+        arrays = _split(arrays)
+    missing = [key for key in KEYS if key not in arrays and (labels or key.startswith("x"))]
+    if missing:
+        raise ValueError(
+            f"{path} has no {' and no '.join(missing)}. Labels are needed here; labels=False "
+            f"reads pictures alone. Received: {', '.join(arrays)}."
+        )
+    checked = {key: _checked(arrays[key], key, path, title, shape) for key in arrays}
+    for part in ("train", "test"):
+        x, y = checked[f"x_{part}"], checked.setdefault(f"y_{part}")
+        if y is not None and len(y) != len(x):
+            raise ValueError(f"{path} has {len(x)} x_{part}. Received: {len(y)} y_{part}.")
+    x_train, y_train, x_test, y_test = (checked[key] for key in KEYS)
     return (x_train, y_train), (x_test, y_test)
 
 
+def _from_keras(source, title):
+    try:
+        (x_train, y_train), (x_test, y_test) = source.load_data()
+    except Exception as error:  # Keras raises a bare Exception where there is no network.
+        raise OSError(f"{title} is not here and cannot be fetched; give --data. {error}") from None
+    return dict(zip(KEYS, (x_train, y_train, x_test, y_test)))
+
+
+def _split(arrays):
+    """Every tenth picture is a test picture, whatever the order of the classes."""
+    found = {}
+    for key, x in arrays.items():
+        x = np.atleast_1d(x)
+        test = np.arange(len(x)) % HOLDOUT == HOLDOUT - 1
+        found |= {key: x[~test], key.replace("train", "test"): x[test]}
+    return found
+
+
+def _checked(x, key, path, title, shape):
+    """The array as uint8, labels as a vector; ValueError where it is something else."""
+    wanted = () if key.startswith("y") else shape
+    if x.ndim and math.prod(x.shape[1:]) == math.prod(wanted):  # (n, 1), (n, 784), (n, 28, 28, 1)
+        x = x.reshape(len(x), *wanted)
+    if x.dtype.kind not in "iuf" or x.shape[1:] != wanted or not x.size:
+        raise ValueError(
+            f"{path} is not {title}: {key} should be uint8 of shape {('n', *wanted)}. "
+            f"Received: dtype={x.dtype}, shape={x.shape}."
+        )
+    return _bytes(x, f"{path}, {key}")
+
+
+def _bytes(x, place, largest=255):
+    """Integers 0..255 as uint8; ValueError for other numbers, with their range."""
+    if x.dtype == np.uint8 or not x.size:
+        return x
+    if x.dtype.kind not in "iu" or x.min() < 0 or x.max() > largest:
+        low, high = x.min(), x.max()
+        change = ""
+        if x.dtype.kind == "f" and low >= 0 and high <= 1:
+            change = ": (255 * x).round().astype('uint8') where they were divided by 255"
+        raise ValueError(
+            f"{place}: integers from 0 to {largest} are needed{change}. "
+            f"Received: dtype={x.dtype}, from {low} to {high}."
+        )
+    return x.astype("uint8") if largest == 255 else x
+
+
+def _read(path):
+    """The arrays of one file, by their keys; what it is shows in its first bytes."""
+    reading.check_regular(path)
+    with open(path, "rb") as file:
+        head = file.read(6)
+    if head.startswith(b"PK"):
+        return _read_npz(path)
+    if head == b"\x93NUMPY":
+        return {"x_train": reading.read_npy(path)}
+    if head.startswith((b"\x1f\x8b", b"\0\0\x08")):
+        return {"x_train": _read_idx(path, 3)}
+    raise ValueError(f"{path} is damaged or no npz, npy or idx file.")
+
+
 def _read_npz(path):
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged or no npz file.")
-    try:
-        with np.load(path) as file:
-            missing = [key for key in KEYS if key not in file]
-            if missing:
-                raise ValueError(f"{path} has no {missing}. Received: keys {list(file)}.")
-            return [file[key] for key in KEYS]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+    """Arrays under Keras' keys; a lone array of another name is of pictures."""
+    keys = []
+
+    def choose(found):
+        keys.extend(found)
+        return found if len(found) == 1 else [key for key in KEYS if key in found]
+
+    arrays = reading.read_npz(path, choose)
+    if len(keys) == 1:
+        arrays = {"x_train": arrays[keys[0]]}
+    if "x_train" not in arrays:
+        raise ValueError(
+            f"{path} has no x_train: its arrays are called {', '.join(KEYS)}, or it holds pictures "
+            f"alone. Received: keys {keys}."
+        )
+    return arrays
 
 
-def _read_idx(folder, name):
-    found = [p for p in (folder / name, folder / f"{name}.gz") if p.exists()]
-    if not found:
-        raise FileNotFoundError(f"There is no {name} and no {name}.gz in {folder}.")
-    try:
-        raw = gzip.open(found[0]).read() if found[0].suffix == ".gz" else found[0].read_bytes()
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{found[0]} is damaged: {error}") from error
-    rank = int(name.split("idx")[1][0])
-    header = np.frombuffer(raw[: 4 + 4 * rank], ">u4")
-    if len(header) != 1 + rank or header[0] != 0x800 + rank:
-        raise ValueError(f"{found[0]} is no idx file of {rank} dimensions.")
-    shape = tuple(int(n) for n in header[1:])
-    body = np.frombuffer(raw[4 + 4 * rank :], np.uint8)
-    if len(body) != np.prod(shape):
-        raise ValueError(f"{found[0]} is cut short: {len(body)} of {np.prod(shape)} bytes.")
-    return body.reshape(shape)
+def _read_folder(folder):
+    arrays = {}
+    for key, name in zip(KEYS, IDX_NAMES):
+        path = next((p for p in (folder / name, folder / f"{name}.gz") if p.exists()), None)
+        if path is not None:
+            arrays[key] = _read_idx(path, 3 if key.startswith("x") else 1)
+        elif key.startswith("x"):
+            raise FileNotFoundError(f"There is no {name} and no {name}.gz in {folder}.")
+    return arrays
+
+
+def _read_idx(path, rank):
+    """The array of an idx file, gzipped or not, read once its header proves right."""
+    reading.check_regular(path)
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with reading.damage_named(path), (gzip.open if packed else open)(path, "rb") as file:
+        header = np.frombuffer(file.read(4 + 4 * rank), "u1")
+        if len(header) != 4 + 4 * rank or header[:4].tolist() != [0, 0, 8, rank]:
+            raise reading.Refused(f"{path} is no idx file of {rank} dimensions.")
+        shape = tuple(header[4:].view(">u4").tolist())
+        size = math.prod(shape)
+        reading.check_size(path, size, reading.ARRAY_BYTES)
+        body = file.read(size + 1)
+    if len(body) != size:
+        state = "cut short" if len(body) < size else "longer than its header says"
+        raise ValueError(f"{path} is {state}. Received: {len(body)} of {size} bytes.")
+    return np.frombuffer(body, np.uint8).reshape(shape)
 
 
 def as_input(flow, pixels):
@@ -125,10 +200,12 @@ def as_input(flow, pixels):
 
     A flow of fewer than 256 levels gets the upper bits of each pixel.
 
-    Raises ValueError unless the levels are a power of two.
+    Raises ValueError unless the pixels are integers in range and the levels
+    are a power of two.
     """
     entry = flow.encoder.inputs[0]  # conditions come after it
-    pixels = np.asarray(pixels).reshape(-1, *entry.shape[1:])
+    largest = max(255, flow.levels - 1) if flow.discrete else 255
+    pixels = _bytes(np.asarray(pixels), "Pixels", largest).reshape(-1, *entry.shape[1:])
     if keras.backend.is_float_dtype(keras.backend.standardize_dtype(entry.dtype)):
         return (pixels / np.float32(255)).astype("float32")
     if not flow.discrete or flow.levels >= 256:

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_flows.files import written_whole
 
+PIXELS = 100_000_000  # of a grid, at most
+
 
 def to_pictures(samples, image_shape=None, levels=None):
     """Samples as uint8 pictures `(n, h, w, c)`.
@@ -40,10 +42,25 @@ def grid(samples, rows, columns, image_shape=None, levels=None):
     """One picture of rows x columns samples, filled row by row, black where they end."""
     pictures = to_pictures(samples, image_shape, levels)[: rows * columns]
     n, h, w, c = pictures.shape
+    check_size(rows, columns, (h, w, c))
     sheet = np.zeros((rows * columns, h, w, c), "uint8")
     sheet[:n] = pictures
     sheet = sheet.reshape(rows, columns, h, w, c).swapaxes(1, 2)
     return sheet.reshape(rows * h, columns * w, c)
+
+
+def check_size(rows, columns, image_shape):
+    """ValueError where a grid of so many pictures `(h, w, c)` has more than `PIXELS` pixels.
+
+    Call it before the samples of a grid are drawn.
+    """
+    height, width = image_shape[:2]
+    if rows * columns * height * width > PIXELS:
+        side = max(1, math.isqrt(PIXELS // (height * width)))
+        raise ValueError(
+            f"A grid has no more than {PIXELS:,} pixels. Take {side}x{side} or less. "
+            f"Received: {rows}x{columns} pictures of {height}x{width}."
+        )
 
 
 def write_png(path, picture):

@@ -6,27 +6,29 @@ from keras_flows import pictures
 from reproductions import common, images
 
 HELP = "folder or zip of pictures"
+HOLDOUT = 1000
 
 
 def add(p, *, img_size=64):
-    """Options of the pictures."""
+    """Options of the pictures. Without --holdout it is `HOLDOUT` or, of fewer, a tenth."""
+    p.set_defaults(holdout=None)
     p.add_argument("--img-size", type=common.positive, default=img_size, help="side of pictures")
     p.add_argument("--test", help="folder or zip of pictures to report on, none of them in --data")
     p.add_argument("--cache", help="folder for the decoded pictures")
+    p.add_argument("--enlarge", action="store_true", help="take pictures below --img-size as well")
 
 
 def load(args):
     """Pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
-    found = pictures.load(args.data, args.img_size, cache=args.cache)
-    if any("smaller" in reason for reason in found.skipped):
-        print(f"A smaller --img-size takes those with a side below {args.img_size}, too.")
+    options = {"cache": args.cache, "enlarge": args.enlarge}
+    found = pictures.load(args.data, args.img_size, **options)
     if args.holdout is None:
-        args.holdout = max(1, min(1000, len(found.pixels) // 10))
+        args.holdout = max(1, min(HOLDOUT, len(found.names) // 10))
     train, validation, test = pictures.split(found, args.data, args.holdout)
     x = found.pixels
     if args.test:
         train = np.union1d(train, test)
-        x_test = pictures.load(args.test, args.img_size, cache=args.cache).pixels
+        x_test = pictures.load(args.test, args.img_size, **options).pixels
     else:
         x_test = x[test[:10_000]]
     if not len(validation) or not len(x_test):

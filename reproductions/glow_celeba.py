@@ -5,7 +5,9 @@ paper's (--variant paper).
 https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html ("Align&Cropped Images": img_align_celeba.zip;
 beside it list_eval_partition.txt, which decides what is trained on where it is found, and
 list_attr_celeba.txt for `keras-flows manipulate`). Pictures are cropped to their centre square and
-resized once, then kept in Keras' cache folder; damaged and tiny ones are skipped and counted.
+resized once, then kept in Keras' cache folder; damaged and tiny ones are skipped and named, unless
+--enlarge takes the tiny ones. Without a partition --holdout pictures choose the epoch and as many
+are reported on: 1,000 each or, of fewer than 10,000 pictures, a tenth.
 
 Trains, shows loss and bits/dim, and writes to --out: a grid of samples after every epoch, at the
 end grid.png, temperature.png, levels.png, interpolation.png, reconstruction.png, loss.png,

@@ -176,7 +176,7 @@ def plot(path, args, flows):
 @scripts.script(NAME, options)
 def main(args):
     common.start(args)
-    (train_set, _), (test, _) = datasets.cifar10(args.data)
+    (train_set, _), (test, _) = datasets.cifar10(args.data, labels=False)
     train_set, test = train_set[: args.limit], test[: args.test_limit]
     kinds = list(itertools.product(args.couplings, args.permutations))
     todo = [(*kind, args.seed + i) for i in range(args.seeds) for kind in kinds]

@@ -63,7 +63,7 @@ def options(argv=None):
 
 def load(args):
     """Training, validation and test pictures, uint8 `(n, 784)`; those to test black and white."""
-    (train, _), (test, _) = datasets.mnist(args.data)
+    (train, _), (test, _) = datasets.mnist(args.data, labels=False)
     train, test = train.reshape(-1, DIMS), test.reshape(-1, DIMS)[: args.test_limit]
     if args.holdout >= len(train):
         raise ValueError(

@@ -55,7 +55,7 @@ def held_out(train, test, args, labels=None):
 
 def cifar10(args):
     """CIFAR-10 as `Data`."""
-    (train, _), (test, _) = datasets.cifar10(args.data)
+    (train, _), (test, _) = datasets.cifar10(args.data, labels=False)
     return held_out(train, test, args)
 
 

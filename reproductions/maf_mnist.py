@@ -46,7 +46,7 @@ def options(argv=None):
 
 
 def load(args):
-    (train, y_train), (test, y_test) = datasets.mnist(args.data)
+    (train, y_train), (test, y_test) = datasets.mnist(args.data, args.classes)
     labels = (y_train, y_test) if args.classes else None
     return images.held_out(train[..., None], test[..., None], args, labels)
 

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from keras_flows import tables
+from reproductions.pickles import read_frame
 
 SETS = {
     "power": "data.npy, npz or UCI's household_power_consumption.txt",
@@ -176,13 +177,9 @@ def _gas(file):
 
 
 def _gas_pickle(file):
-    try:
-        import pandas
-    except ImportError:
-        raise ImportError(f"{file} takes pandas to read; or give UCI's ethylene_CO.txt.") from None
-    frame = pandas.read_pickle(file)
-    names = [name for name in frame.columns if name not in GAS_CONDITIONS]
-    return frame[names].to_numpy("float64"), names
+    names, rows = read_frame(file)
+    kept = [i for i, name in enumerate(names) if name not in GAS_CONDITIONS]
+    return rows[:, kept], [names[i] for i in kept]
 
 
 def _gas_text(file):

@@ -21,7 +21,7 @@ def options(argv=None):
 
 
 def load(args):
-    (train, y_train), (test, y_test) = datasets.cifar10(args.data)
+    (train, y_train), (test, y_test) = datasets.cifar10(args.data, args.classes)
     return images.held_out(train, test, args, (y_train, y_test) if args.classes else None)
 
 

@@ -1,6 +1,7 @@
 """Pictures made on the fly, in folders and zips."""
 
 import io
+import threading
 import zipfile
 
 import numpy as np
@@ -43,3 +44,23 @@ def write(place, files, as_zip=False):
 def load(path, size=8, **options):
     """`pictures.load` with a cache of the test's own, beside `path`."""
     return pictures.load(path, size, **{"cache": path.parent / "cache", "verbose": 0, **options})
+
+
+def in_time(call, *args, seconds=20, **options):
+    """What `call` returns or raises; AssertionError where it hangs."""
+    done = []
+
+    def run():
+        try:
+            done.append((call(*args, **options), None))
+        except Exception as error:
+            done.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert done, f"hangs for {seconds} seconds"
+    result, error = done[0]
+    if error:
+        raise error
+    return result

@@ -1,11 +1,13 @@
 """CelebA's partition and attributes, and splits with and without them."""
 
+import os
 import zipfile
 
 import numpy as np
 import pytest
 
-from keras_flows import pictures
+from keras_flows import pictures, reading
+from tests.images import in_time
 
 PARTITION = {
     "list_eval_partition.txt": "1.jpg 0\n2.jpg 1\n3.jpg 2\n",
@@ -80,6 +82,29 @@ def test_malformed_files_are_named_with_the_line(tmp_path, name, text, line):
     read = pictures.partition if "partition" in name else pictures.attributes
     with pytest.raises(ValueError, match=f"{name} is .*{line}"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_text_files_too_large_are_refused_by_name(tmp_path, monkeypatch, as_zip):
+    text, path = ATTRIBUTES["list_attr_celeba.txt"], tmp_path
+    if as_zip:
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("list_attr_celeba.txt", text + 10**5 * "\n")
+    else:
+        (path / "list_attr_celeba.txt").write_text(text + 10**5 * "\n")
+    assert pictures.attributes(path)[0] == ["Bald", "Young"]
+    monkeypatch.setattr(reading, "TEXT_BYTES", 10**4)
+    with pytest.raises(ValueError, match="list_attr_celeba.txt is too large: no more than 10,000"):
+        pictures.attributes(path)
+
+
+def test_a_pipe_is_no_text_file(tmp_path):
+    os.mkfifo(tmp_path / "list_attr_celeba.txt")
+    with pytest.raises(FileNotFoundError, match="There is no list_attr_celeba.txt"):
+        in_time(pictures.attributes, tmp_path)
+    with pytest.raises(ValueError, match="list_attr_celeba.txt is a .*pipe"):
+        in_time(pictures.attributes, tmp_path / "list_attr_celeba.txt")
 
 
 @pytest.mark.parametrize("end", ["jpg", "webp"])

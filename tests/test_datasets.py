@@ -1,6 +1,7 @@
 """Loaders, pictures and whole files."""
 
 import gzip
+import os
 import types
 
 import imageio.v3 as iio
@@ -8,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_flows import datasets, grids
+from keras_flows import datasets, grids, reading
 from keras_flows.files import written_whole
 from tests.flows import pixel_flow
+from tests.images import in_time
 
 
 def tiny():
@@ -109,7 +111,7 @@ def test_other_files_are_not_cifar10(tmp_path):
     np.savez(tmp_path / "m.npz", **tiny())
     with pytest.raises(ValueError, match="m.npz is not CIFAR-10: x_train.*Received"):
         datasets.cifar10(tmp_path / "m.npz")
-    with pytest.raises(FileNotFoundError, match="nowhere.npz: an npz file[.]"):
+    with pytest.raises(FileNotFoundError, match="nowhere.npz: an npz, npy or idx file of C"):
         datasets.cifar10(tmp_path / "nowhere.npz")
 
 
@@ -118,6 +120,104 @@ def entry(levels, shape=(2, 2, 1)):
     inputs = keras.Input(shape, dtype="uint8" if levels else "float32"), keras.Input((3,))
     encoder = types.SimpleNamespace(inputs=inputs)
     return types.SimpleNamespace(encoder=encoder, levels=levels, discrete=levels is not None)
+
+
+@pytest.mark.parametrize("form", ["npz", "bare npz", "npy", "idx", "idx.gz", "folder"])
+def test_pictures_without_labels(tmp_path, form):
+    x = np.arange(23 * 784).reshape(23, 28, 28).astype("uint8")
+    path = tmp_path / "pictures"
+    raw = np.array([0x803, *x.shape], ">u4").tobytes() + x.tobytes()
+    if form == "npz":
+        np.savez(path.open("wb"), x_train=x, x_test=x[:3])
+    elif form == "bare npz":
+        np.savez(path.open("wb"), x)
+    elif form == "npy":
+        np.save(path.open("wb"), x.reshape(23, 784))
+    elif form == "folder":
+        path.mkdir()
+        (path / datasets.IDX_NAMES[0]).write_bytes(raw)
+        (path / datasets.IDX_NAMES[2]).write_bytes(raw[:4] + b"\0\0\0\3" + raw[8 : 16 + 3 * 784])
+    else:
+        path.write_bytes(gzip.compress(raw) if form == "idx.gz" else raw)
+    (x_train, y_train), (x_test, y_test) = datasets.mnist(path, labels=False)
+    assert y_train is None and y_test is None
+    whole = form in ("npz", "folder")
+    assert np.array_equal(x_test, x[:3] if whole else x[[9, 19]])
+    assert np.array_equal(x_train, x if whole else np.delete(x, [9, 19], axis=0))
+    with pytest.raises(ValueError, match="pictures has no y_train and no y_test.*labels=False"):
+        datasets.mnist(path)
+
+
+def test_labels_without_a_test_set_are_split_as_the_pictures(tmp_path):
+    arrays = {"x_train": tiny()["x_train"][[0] * 20], "y_train": np.arange(20)}
+    np.savez(tmp_path / "m.npz", **arrays)
+    (x, y), (x_test, y_test) = datasets.mnist(tmp_path / "m.npz")
+    assert len(x) == len(y) == 18 and y_test.tolist() == [9, 19] and len(x_test) == 2
+    np.savez(tmp_path / "m.npz", **{**tiny(), "y_train": np.arange(4)})
+    with pytest.raises(ValueError, match="m.npz has 5 x_train. Received: 4 y_train"):
+        datasets.mnist(tmp_path / "m.npz")
+
+
+def test_integers_in_range_are_taken_and_others_said(tmp_path):
+    path, arrays = tmp_path / "m.npz", tiny()
+    np.savez(path, **{key: x.astype("int64") for key, x in arrays.items()})
+    (x, y), _ = datasets.mnist(path)
+    assert x.dtype == y.dtype == np.uint8 and np.array_equal(x, arrays["x_train"])
+    wide, unit = arrays["x_train"].astype("uint16") * 200, arrays["x_train"] / np.float32(255)
+    for bad, message in [
+        (wide, "x_train: integers from 0 to 255.*Received: dtype=uint16, from 0 to 51000"),
+        (unit, r"x_train: .* needed: \(255 \* x\).round.*Received: dtype=float32, from 0.0 to 1"),
+        (wide * 1.0, "x_train: .* needed. Received: dtype=float64, from 0.0 to 51000.0"),
+    ]:
+        np.savez(path, **{**arrays, "x_train": bad})
+        with pytest.raises(ValueError, match=f"m.npz, {message}"):
+            datasets.mnist(path)
+    with pytest.raises(ValueError, match="Pixels: integers from 0 to 255.*uint16, from 7800 to 36"):
+        datasets.as_input(entry(32), wide[0, :2, :2])
+    assert datasets.as_input(entry(65536), wide[:1, :2, :2]).dtype == np.uint16
+
+
+def test_objects_are_refused_by_file_and_key(tmp_path):
+    np.savez(tmp_path / "m.npz", **{**tiny(), "y_train": np.array([1, None, 2, 3, 4])})
+    with pytest.raises(ValueError, match="m.npz, y_train is an array of Python objects.*Received"):
+        datasets.mnist(tmp_path / "m.npz")
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "idx", "idx.gz"])
+def test_arrays_too_large_are_refused_by_their_headers(tmp_path, monkeypatch, form):
+    """4 GB unpacked, of a few bytes here: what follows the header is never asked for."""
+    path, shape = tmp_path / f"m.{form}", (2**22, 28, 28)
+    header = np.array([0x803, *shape], ">u4").tobytes() + bytes(10**4)
+    if form == "npz":
+        np.savez_compressed(path, x_train=np.zeros((30, 28, 28), "uint8"))
+        monkeypatch.setattr(reading, "ARRAY_BYTES", 10**4)
+    elif form == "npy":
+        with open(path, "wb") as file:
+            told = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, told)
+    else:
+        path.write_bytes(gzip.compress(header) if "gz" in form else header)
+    with pytest.raises(ValueError, match=f"m.{form}.* is too large: no more than .* bytes"):
+        datasets.mnist(path, labels=False)
+
+
+def test_a_header_larger_than_its_file_is_damage(tmp_path):
+    np.save(tmp_path / "m.npy", tiny()["x_train"])
+    raw = (tmp_path / "m.npy").read_bytes()
+    (tmp_path / "m.npy").write_bytes(raw.replace(b"(5, 28, 28)", b"(500,28,28)"))
+    with pytest.raises(ValueError, match="m.npy is damaged: 3920 bytes of data, 392000 by its"):
+        datasets.mnist(tmp_path / "m.npy", labels=False)
+
+
+def test_pipes_are_not_read_as_data(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(ValueError, match="pipe.npz is a .*pipe"):
+        in_time(datasets.mnist, tmp_path / "pipe.npz")
+    write_idx(tmp_path, packed=False)
+    (tmp_path / datasets.IDX_NAMES[1]).unlink()
+    os.mkfifo(tmp_path / datasets.IDX_NAMES[1])
+    with pytest.raises(ValueError, match="train-labels-idx1-ubyte is a .*pipe"):
+        in_time(datasets.mnist, tmp_path)
 
 
 def test_input_is_reduced_to_the_flows_levels():
@@ -146,6 +246,16 @@ def test_pictures_round_and_clip():
 def test_grid_is_filled_row_by_row():
     x = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
     assert grids.grid(x, 2, 3)[..., 0].tolist() == [[0, 1, 2], [3, 4, 0]]
+
+
+def test_a_grid_too_large_to_draw_is_refused_with_one_that_is_not(monkeypatch):
+    with pytest.raises(ValueError, match="Take 357x357 or less.*Received: 3000x3000 pictures"):
+        grids.check_size(3000, 3000, (28, 28, 1))
+    monkeypatch.setattr(grids, "PIXELS", 100)
+    x = np.zeros((1, 2, 2, 1), "uint8")
+    assert grids.grid(x, 5, 5).shape == (10, 10, 1)
+    with pytest.raises(ValueError, match="Take 5x5 or less.*Received: 2x13 pictures of 2x2"):
+        grids.grid(x, 2, 13)
 
 
 def test_pictures_of_no_square_need_a_shape():

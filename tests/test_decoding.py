@@ -2,12 +2,15 @@
 
 import io
 import os
+import sys
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.images import BLUE, GREEN, RED, encoded, load, noise, plain, write
+from keras_flows import decoding
+from tests.images import BLUE, GREEN, RED, encoded, in_time, load, noise, plain, write
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
@@ -85,9 +88,23 @@ def test_damaged_and_small_ones_are_counted(tmp_path, monkeypatch, capsys):
     assert got.names == ["good.png", "zz.png"] and isinstance(got.pixels, np.memmap)
     assert got.skipped == {"damaged": 6, "smaller than 8": 1}
     assert got.pixels[:, 0, 0].tolist() == [list(GREEN), list(BLUE)]
-    assert "2 pictures; skipped: 6 damaged, 1 smaller than 8." in capsys.readouterr().out
+    damaged = "6 damaged (bomb.png, cut.jpg, cut.png and 3 more)"
+    said = f"2 pictures; skipped: {damaged}, 1 smaller than 8 (narrow.png); enlarge=True"
+    assert said in capsys.readouterr().out
+    assert got.skipped_names["damaged"][3:] == ["empty.png", "link.png", "text.jpg"]
     again = load(tmp_path / "set")
-    assert (again.names, again.skipped) == (got.names, got.skipped)
+    assert (again.names, again.skipped, again.skipped_names) == (
+        *(got.names, got.skipped),
+        got.skipped_names,
+    )
+
+
+def test_formats_of_other_endings_are_not_read(tmp_path):
+    """Pillow goes by content, and hands some formats, such as PostScript, to other programs."""
+    path = write(tmp_path / "set", {"a.png": encoded(plain(), ".jpg"), "b.png": plain()})
+    plain(size=(16, 16)).save(path / "b.png", "ICO")
+    plain().save(path / "c.png", "EPS")
+    assert load(path).names == ["a.png"]
 
 
 def test_a_damaged_member_of_a_zip_is_counted(tmp_path):
@@ -97,3 +114,118 @@ def test_a_damaged_member_of_a_zip_is_counted(tmp_path):
     path.write_bytes(raw)
     got = load(path)
     assert got.names == ["b.png"] and got.skipped == {"damaged": 1}
+
+
+def test_small_ones_are_enlarged_if_asked(tmp_path):
+    path = write(tmp_path / "set", {"a.png": plain(GREEN), "b.png": noise((4, 6))})
+    assert load(path).names == ["a.png"]
+    got = load(path, enlarge=True)
+    wanted = noise((4, 6)).crop((0, 1, 4, 5)).resize((8, 8), Image.Resampling.LANCZOS)
+    assert got.names == ["a.png", "b.png"] and got.skipped == {}
+    np.testing.assert_array_equal(got.pixels[1], np.asarray(wanted))
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    path = write(tmp_path / "set", {"a.png": plain(GREEN)})
+    os.mkfifo(path / "pipe.png")
+    os.symlink("/dev/zero", path / "zero.png")
+    os.symlink("a.png", path / "link.png")
+    got = in_time(load, path)
+    assert got.names == ["a.png", "link.png"]
+    assert got.skipped_names == {"damaged": ["pipe.png", "zero.png"]}
+    for name in ("pipe.png", "zero.png"):
+        with pytest.raises(ValueError, match=f"{name} is a .*pipe or a device; a regular file"):
+            in_time(load, path / name)
+        with pytest.raises(ValueError, match=f"{name} is a .*pipe"):
+            in_time(decoding.square, path / name, 8)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_files_too_large_are_not_read(tmp_path, monkeypatch, as_zip):
+    files = {"a.png": plain(GREEN), "bomb.png": encoded(plain()) + bytes(10**6)}
+    path = write(tmp_path / "in", files, as_zip)
+    assert path.is_dir() or path.stat().st_size < 10**4
+    monkeypatch.setattr(decoding, "FILE_BYTES", 10**5)
+    got = load(path)
+    assert got.names == ["a.png"] and got.skipped_names == {"too large": ["bomb.png"]}
+
+
+def test_pictures_of_too_many_pixels_are_not_decoded(tmp_path, monkeypatch):
+    path = write(tmp_path / "set", {"a.png": plain(GREEN), "large.png": plain(size=(101, 100))})
+    monkeypatch.setattr(decoding, "PIXELS", 10_000)
+    got = load(path)
+    assert got.names == ["a.png"] and got.skipped == {"too large": 1}
+    with pytest.raises(ValueError, match="large.png is too large to decode.*10,000 pixels"):
+        decoding.square(path / "large.png", 8)
+    with pytest.raises(ValueError, match="size of no more than 10,000 pixels. Received: size=101"):
+        load(path, 101)
+
+
+def test_large_ones_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    files = {f"{i}.png": plain(size=(20, 20)) for i in range(8)}
+    path, now, most, true = write(tmp_path / "set", files), [], [], Image.Image.resize
+
+    def counting(*args, **options):
+        now.append(0)
+        threading.Event().wait(0.02)
+        most.append(len(now))
+        now.pop()
+        return true(*args, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", counting)
+    assert len(load(path, workers=8, cache=tmp_path / "free").names) == 8 and max(most) > 2
+    monkeypatch.setattr(decoding, "LARGE", 399)
+    most.clear()
+    assert len(load(path, workers=8).names) == 8 and max(most) == 1
+
+
+def test_threads_share_the_bytes(tmp_path, monkeypatch):
+    """Of eight encoded pictures no more are read at once than fit."""
+    files = {f"{i}.png": noise((20, 20), i) for i in range(8)}
+    path, now, most, true = write(tmp_path / "set", files), [], [], decoding._picture
+    size = max((path / name).stat().st_size for name in files)
+
+    def counting(*args):
+        now.append(0)
+        threading.Event().wait(0.02)
+        most.append(len(now))
+        now.pop()
+        return true(*args)
+
+    monkeypatch.setattr(decoding, "_picture", counting)
+    monkeypatch.setattr(decoding, "FILE_BYTES", 2 * size)
+    assert len(load(path, workers=8).names) == 8 and max(most) == 2
+
+
+def test_a_picture_is_cropped_before_it_is_converted(tmp_path, monkeypatch):
+    path, sizes = write(tmp_path / "set", {"a.png": plain(size=(90, 8), mode="P")}), []
+    true = Image.Image.convert
+    monkeypatch.setattr(
+        Image.Image, "convert", lambda image, *args: sizes.append(image.size) or true(image, *args)
+    )
+    load(path)
+    assert sizes == [(8, 8)]
+
+
+def test_the_orientation_that_a_camera_notes_is_kept(tmp_path):
+    """Turned whole and then cropped: the odd column goes from the side that a viewer sees."""
+    image, exif = noise((13, 8)), Image.Exif()
+    exif[0x0112] = 3
+    wanted = image.rotate(180).crop((2, 0, 10, 8))
+    got = load(write(tmp_path / "set", {"a.png": encoded(image, exif=exif)})).pixels[0]
+    np.testing.assert_array_equal(got, np.asarray(wanted))
+
+
+def test_progress_is_shown_on_terminals_and_where_it_takes_long(tmp_path, monkeypatch, capsys):
+    path = write(tmp_path / "set", {f"{i}.png": plain() for i in range(3)})
+    load(path, cache=tmp_path / "1", verbose=1)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(decoding, "QUIET_SECONDS", 0)
+    load(path, cache=tmp_path / "2", verbose=1)
+    assert "3/3" in capsys.readouterr().out
+    monkeypatch.setattr(decoding, "QUIET_SECONDS", 100)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    load(path, cache=tmp_path / "3", verbose=1)
+    assert "3/3" in capsys.readouterr().out
+    load(path, cache=tmp_path / "4", verbose=0)
+    assert capsys.readouterr().out == ""

@@ -113,20 +113,28 @@ def test_a_holdout_that_leaves_nothing_is_refused(faces, tmp_path):
         run(faces, tmp_path, "--holdout", "80")
 
 
-def test_few_pictures_do_without_a_holdout_and_small_ones_are_mentioned(faces, tmp_path, capsys):
-    for i in range(3):
-        iio.imwrite(tmp_path / f"{i}.png", np.zeros((9, 9, 3), "uint8"))
-    iio.imwrite(tmp_path / "large.png", np.zeros((20, 20, 3), "uint8"))
-    for folder, size, holdout in ((faces, 8, 8), (tmp_path, 8, 1)):
-        args = glow_celeba.options(["--data", str(folder), "--img-size", str(size), "--level", "1"])
-        args.cache = tmp_path / "cache"
-        data = glow_celeba.load(args)
-        assert args.holdout == len(data.validation) == len(data.test) == holdout
-    assert "--img-size" not in capsys.readouterr().out
-    args.img_size = 10
-    with pytest.raises(ValueError, match="holdout"):
-        glow_celeba.load(args)
-    assert "A smaller --img-size takes those with a side below 10" in capsys.readouterr().out
+def test_without_a_holdout_a_tenth_is_held_out(faces, tmp_path):
+    options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "8", "--level", "1"]
+    args = glow_celeba.options(options)
+    data = glow_celeba.load(args)
+    assert args.holdout == len(data.validation) == len(data.test) == 8 and data.size == 64
+
+
+def test_small_pictures_are_enlarged_if_asked(faces, tmp_path):
+    options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "16"]
+    with pytest.raises(ValueError, match="80 smaller than 16.*--enlarge"):
+        glow_celeba.load(glow_celeba.options(options))
+    data = glow_celeba.load(glow_celeba.options([*options, "--enlarge"]))
+    assert data.size == 64 and data.train.shape[1:] == (16, 16, 3)
+
+
+def test_a_handful_of_pictures_holds_out_one(tmp_path):
+    for i in range(4):
+        iio.imwrite(tmp_path / f"{i}.png", np.zeros((20, 20, 3), "uint8"))
+    args = glow_celeba.options(["--data", str(tmp_path), "--img-size", "8", "--level", "1"])
+    args.cache = tmp_path / "cache"
+    data = glow_celeba.load(args)
+    assert args.holdout == len(data.validation) == len(data.test) == 1
 
 
 def test_the_variant_decides_over_what_is_not_given():

@@ -34,7 +34,7 @@ def test_the_curve_has_the_bits_of_every_step_of_every_epoch():
 
 def test_flows_that_are_there_are_not_trained_again(tmp_path, monkeypatch, capsys):
     data = np.zeros((8, 4, 4, 3), "uint8"), np.zeros(8, "uint8")
-    monkeypatch.setattr(glow_permutations.datasets, "cifar10", lambda path: (data, data))
+    monkeypatch.setattr(glow_permutations.datasets, "cifar10", lambda path, labels: (data, data))
     trained = []
 
     def train(args, x, test, coupling, permutation, seed):

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from keras_flows import decoding
+from keras_flows import decoding, picture_cache
 from tests.images import BLUE, GREEN, RED, load, plain, write
 
 
@@ -48,7 +48,7 @@ def test_errors_say_what_would_work(tmp_path, source):
     with pytest.raises(ValueError, match="None of .*set.*3.*Received: size=9"):
         load(source, 9)
     for bad in ({"size": 0}, {"limit": 0}):
-        with pytest.raises(ValueError, match="1 or more. Received"):
+        with pytest.raises(ValueError, match="1 or more, .*Received"):
             load(source, **bad)
 
 
@@ -80,12 +80,18 @@ def test_the_cache_is_in_kerass_home_if_nowhere_else(source, tmp_path, monkeypat
     assert len(list((tmp_path / "home" / "keras_flows").glob("*.npy"))) == 1
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "index", "other"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "index", "list", "other", "flip"])
 def test_a_damaged_cache_is_decoded_again(source, tmp_path, decoded, capsys, damage):
     wanted = np.array(load(source).pixels)
     (pixels,), (index,) = ((tmp_path / "cache").glob(f"*.{end}") for end in ("npy", "json"))
     if damage == "index":
         index.write_text('{"names"')
+    elif damage == "list":
+        index.write_text("[]")
+    elif damage == "flip":
+        raw = bytearray(pixels.read_bytes())
+        raw[-5] ^= 1
+        pixels.write_bytes(raw)
     elif damage == "other":
         np.save(pixels, wanted[:2])
     else:
@@ -94,6 +100,32 @@ def test_a_damaged_cache_is_decoded_again(source, tmp_path, decoded, capsys, dam
     assert "is damaged, so the pictures are decoded again" in capsys.readouterr().out
     load(source)
     assert len(decoded) == 6
+
+
+def test_a_cache_that_was_copied_is_read(source, tmp_path, decoded, monkeypatch):
+    wanted, sums = np.array(load(source).pixels), []
+    (pixels,) = (tmp_path / "cache").glob("*.npy")
+    os.utime(pixels, (0, 0))
+    true = picture_cache._checksum
+    monkeypatch.setattr(picture_cache, "_checksum", lambda path: sums.append(0) or true(path))
+    for _ in range(2):
+        assert np.array_equal(load(source).pixels, wanted)
+    assert len(decoded) == 3 and len(sums) == 1  # read whole once, then known
+
+
+def test_the_newest_copy_of_a_source_is_kept(source, tmp_path):
+    cache = tmp_path / "cache"
+    load(source, 4)
+    old = [load(source).pixels, *cache.iterdir()]
+    write(source, {"d.png": plain(BLUE)})
+    assert len(load(source).names) == 4
+    assert len(list(cache.glob("*.npy"))) == len(list(cache.glob("*.json"))) == 2
+    assert old[0].shape == (3, 8, 8, 3) and (old[0][0, 0, 0] == RED).all()  # still mapped
+    left = cache / ("0" * 32 + ".npy"), cache / ("0" * 32 + ".json"), cache / "mine.npy"
+    for path in left:
+        path.write_text("of format 1")
+    load(source, 5)
+    assert [path.exists() for path in left] == [False, False, True]
 
 
 def test_without_a_cache_it_goes_on(source, tmp_path, capsys):
@@ -107,11 +139,11 @@ def test_without_a_cache_it_goes_on(source, tmp_path, capsys):
 def test_a_killed_decode_leaves_nothing_that_looks_whole(source, tmp_path, monkeypatch):
     true, calls = decoding._picture, []
 
-    def killing(data, size):
+    def killing(*args):
         calls.append(0)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return true(data, size)
+        return true(*args)
 
     if not (child := os.fork()):
         try:

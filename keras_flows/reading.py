@@ -1,0 +1,113 @@
+"""Reading files that may be hostile: regular ones only, headers first, no more than a limit."""
+
+import contextlib
+import lzma
+import math
+import os
+import stat
+import struct
+import tokenize
+import zipfile
+import zlib
+
+import numpy as np
+
+ARRAY_BYTES = 2**31  # of one array of a data set
+TEXT_BYTES = 2**26  # of CelebA's text files; the largest has 27 MB
+# What zipfile, gzip and NumPy raise for damaged files; NotImplementedError is a RuntimeError.
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError),
+    *(OSError, EOFError, RuntimeError, ValueError, SyntaxError, OverflowError, TypeError),
+)
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class Refused(ValueError):
+    """A file is not read; the message names it."""
+
+
+@contextlib.contextmanager
+def damage_named(place):
+    """Turns what libraries raise for a damaged file into a ValueError that names it."""
+    try:
+        yield
+    except (Refused, FileNotFoundError):
+        raise
+    except DAMAGE as error:
+        raise Refused(f"{place} is damaged: {error or type(error).__name__}") from error
+
+
+def check_regular(path):
+    """Raises Refused for a pipe, a device, a socket or a folder, also behind a link."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise Refused(f"{path} is a folder, a pipe or a device; a regular file is needed.")
+
+
+def check_size(place, size, limit):
+    if size > limit:
+        raise Refused(
+            f"{place} is too large: no more than {limit:,} bytes are read. Received: {size:,}."
+        )
+
+
+def read_file(path, limit):
+    """The bytes of a regular file of no more than `limit` bytes.
+
+    >>> text = read_file("list_attr_celeba.txt", TEXT_BYTES).decode()
+    """
+    check_regular(path)
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        check_size(path, size, limit)
+        data = file.read(size + 1)
+    check_size(path, len(data), limit)  # the file may have grown
+    return data
+
+
+def read_member(file, name, limit):
+    """The bytes of a member of an open `ZipFile`, of no more than `limit` bytes unpacked."""
+    check_size(f"{file.filename}, {name}", file.getinfo(name).file_size, limit)
+    return file.read(name)  # never more than the size in the zip's index
+
+
+def read_npy(path):
+    """The array of an npy file."""
+    check_regular(path)
+    with damage_named(path), open(path, "rb") as file:
+        return _array(file, path, os.fstat(file.fileno()).st_size)
+
+
+def read_npz(path, choose):
+    """The arrays of an npz, by key, whose keys are in `choose(keys)`."""
+    check_regular(path)
+    with damage_named(path), zipfile.ZipFile(path) as file:
+        members = {name.removesuffix(".npy"): name for name in file.namelist()}
+        found = {}
+        for key in choose(list(members)):
+            with damage_named(f"{path}, {key}"), file.open(members[key]) as member:
+                size = file.getinfo(members[key]).file_size
+                found[key] = _array(member, f"{path}, {key}", size)
+    return found
+
+
+def _array(file, place, size):
+    """The array of an npy of `size` bytes, read once its header proves right."""
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:
+        raise ValueError(f"it is of npy version {version}")
+    shape, _, dtype = HEADERS[version](file)
+    if dtype.hasobject:
+        raise Refused(
+            f"{place} is an array of Python objects, which are not read, since reading them can "
+            f"run code. Save it as numbers: np.savez(path, x=np.array(x, 'uint8')). "
+            f"Received: dtype={dtype}, shape={shape}."
+        )
+    wanted = math.prod(shape) * dtype.itemsize
+    check_size(place, wanted, ARRAY_BYTES)
+    if wanted != size - file.tell() or min(shape, default=0) < 0:
+        raise ValueError(f"{size - file.tell()} bytes of data, {wanted} by its header")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
