@@ -6,9 +6,11 @@ import keras
 import numpy as np
 
 from keras_flows.callbacks import RollbackOnCollapse
+from keras_flows.cost import trainable_parameters
 from reproductions import common, plots, tables
 
-SAME = ("data", "file")
+SAME = ("data", "file", "columns", "drop")
+MANY = 100  # parameters for each training row
 
 
 def parser(description, name, **defaults):
@@ -16,6 +18,8 @@ def parser(description, name, **defaults):
     p = common.parser(description, out=f"samples/{name}", data_required=True, **defaults)
     add = p.add_argument
     add("--file", help="the original file of power, gas, hepmass, miniboone or bsds300")
+    add("--columns", type=_names, help="A,B,... of a table of your own: only these columns")
+    add("--drop", type=_names, default=[], help="A,B,...: all columns but these")
     add(
         "--patience",
         type=common.positive,
@@ -25,9 +29,13 @@ def parser(description, name, **defaults):
     return p
 
 
+def _names(text):
+    return [name.strip() for name in text.split(",")]
+
+
 def load(args):
     """The `tables.Data` of the options, with `--limit` training rows."""
-    data = tables.load(str(args.data), args.file, args.seed)
+    data = tables.load(str(args.data), args.file, args.seed, args.columns, args.drop)
     data.train = data.train[: args.limit]
     return data
 
@@ -58,6 +66,12 @@ def reproduce(name, args, build, same):
     if flow.needs_adapt:
         flow.adapt(data.train[:50_000])
     flow.summary()
+    parameters = trainable_parameters(flow)
+    if parameters > MANY * len(data.train):
+        print(
+            f"Hint: {parameters:,} parameters for {len(data.train):,} rows. A flow of more than "
+            f"{MANY} a row soon fits noise; try fewer --steps or a smaller --hidden."
+        )
     if args.dry_run:
         history = flow.fit(data.train[: args.batch_size], batch_size=args.batch_size, verbose=0)
         print(f"One step done: {history.history}.")

@@ -46,8 +46,28 @@ def test_a_run_that_has_ended_does_not_train_on_when_resumed(table, tmp_path):
     assert again["test"] == pytest.approx(first["test"], rel=1e-4)
 
 
-def test_a_dry_run_writes_nothing(table, tmp_path):
+def test_a_dry_run_writes_nothing(table, tmp_path, capsys):
     assert run(maf_tabular, table, tmp_path / "out", "--dry-run") is None
+    assert "Hint" not in capsys.readouterr().out
+
+
+def test_columns_are_chosen_and_too_large_a_flow_is_pointed_out(table, tmp_path, capsys):
+    more = ("--dry-run", "--drop", "b", "--hidden", "200", "200")
+    assert run(maf_tabular, table, tmp_path / "out", *more) is None
+    said = capsys.readouterr().out
+    assert "table.csv: [(324, 1), (36, 1), (40, 1)]" in said
+    assert "parameters for 324 rows" in said and "smaller --hidden" in said
+    with pytest.raises(ValueError, match="gas has its published columns. Received: columns=None"):
+        run(maf_tabular, "gas", tmp_path / "out", "--file", "x.txt", "--drop", "b")
+
+
+@pytest.mark.slow
+def test_a_run_of_chosen_columns_is_resumed(table, tmp_path):
+    run(maf_tabular, table, tmp_path / "out", "--epochs", "1", "--columns", "b")
+    with pytest.raises(ValueError, match="columns"):
+        run(maf_tabular, table, tmp_path / "out", "--epochs", "2", "--resume")
+    more = ("--epochs", "2", "--columns", "b", "--resume")
+    assert len(run(maf_tabular, table, tmp_path / "out", *more)["epochs"]) == 2
 
 
 def test_the_paper_s_sizes_go_with_its_sets():
