@@ -9,7 +9,7 @@ from keras_flows.callbacks import RollbackOnCollapse
 from keras_flows.cost import trainable_parameters
 from reproductions import common, plots, tables
 
-SAME = ("data", "file", "columns", "drop")
+SAME = ("data", "file", "columns", "drop", "dequantize")
 MANY = 100  # parameters for each training row
 
 
@@ -20,6 +20,13 @@ def parser(description, name, **defaults):
     add("--file", help="the original file of power, gas, hepmass, miniboone or bsds300")
     add("--columns", type=_names, help="A,B,... of a table of your own: only these columns")
     add("--drop", type=_names, default=[], help="A,B,...: all columns but these")
+    add(
+        "--dequantize",
+        type=_names,
+        default=[],
+        help="A,B,...: columns of few values, such as integers, to which uniform noise is added, "
+        "as wide as the smallest gap between values and centred on each",
+    )
     add(
         "--patience",
         type=common.positive,
@@ -37,7 +44,20 @@ def load(args):
     """The `tables.Data` of the options, with `--limit` training rows."""
     data = tables.load(str(args.data), args.file, args.seed, args.columns, args.drop)
     data.train = data.train[: args.limit]
+    dequantize(data, args.dequantize, args.seed)
     return data
+
+
+def dequantize(data, names, seed):
+    """Adds to columns of few values uniform noise that fills the gaps between them."""
+    rng = np.random.default_rng(seed)
+    for name in names:
+        if name not in data.names:
+            raise ValueError(f"{data.title} has the columns {data.names}. Received: {name}.")
+        column = data.names.index(name)
+        gap = np.diff(np.unique(data.train[:, column])).min()
+        for rows in (data.train, data.validation, data.test):
+            rows[:, column] += gap * (rng.random(len(rows)) - 0.5)
 
 
 class Patience(keras.callbacks.Callback):

@@ -191,7 +191,8 @@ def test_info(run):
     "line, message",
     [
         ("sample nowhere.keras", "no model at nowhere.keras"),
-        ("info rows.csv", "rows.csv cannot be loaded as a Keras model.*Received"),
+        ("info rows.csv", "A saved flow is a .keras file. Received: .*rows.csv"),
+        ("info faces", "A saved flow is a .keras file. Received: .*faces"),
         ("sample table.keras --out rows.xlsx", "--out ends in one of .png, .csv.*rows.xlsx"),
         ("sample nowhere.keras --out rows.xlsx", "--out ends in"),  # before anything is done
         ("sample pictures.keras --out rows.csv", r"vectors.*Received: .*\(4, 4, 3\)"),
@@ -247,6 +248,14 @@ def test_numbers_of_contexts_and_rows_that_differ(run):
 
 
 def test_models_that_are_no_flow_or_broken(run, folder):
+    whole = (folder / "table.keras").read_bytes()
+    Path("half.keras").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SystemExit, match="half.keras is damaged or no saved model.*Received"):
+        run("info half.keras")
+    np.savez(Path("rows.npz"), x=rows())
+    Path("rows.npz").rename("other.keras")
+    with pytest.raises(SystemExit, match="other.keras cannot be loaded.*Received: .*config.json"):
+        run("info other.keras")
     flow = load_once.__wrapped__(folder / "table.keras")
     flow.encoder.save("encoder.keras")
     with pytest.raises(SystemExit, match="holds no Flow: save the Flow.*Received: Functional"):

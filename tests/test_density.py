@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from reproductions import maf_tabular, nsf_tabular
+from reproductions import density, maf_tabular, nsf_tabular
 
 SMALL = ["--steps", "1", "--hidden", "8", "--batch-size", "50", "--learning-rate", "0.02"]
 
@@ -59,6 +59,24 @@ def test_columns_are_chosen_and_too_large_a_flow_is_pointed_out(table, tmp_path,
     assert "parameters for 324 rows" in said and "smaller --hidden" in said
     with pytest.raises(ValueError, match="gas has its published columns. Received: columns=None"):
         run(maf_tabular, "gas", tmp_path / "out", "--file", "x.txt", "--drop", "b")
+
+
+def test_columns_of_few_values_are_dequantized(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(0, 9, 300), rng.random(300)], axis=1)
+    np.savez(tmp_path / "t.npz", x=x, names=["n", "x"])
+    options = ["--data", str(tmp_path / "t.npz"), "--seed", "3"]
+    with pytest.warns(UserWarning, match=r"column 1 \(n\) holds integers only, 9 different values"):
+        plain, noisy = (
+            density.load(maf_tabular.options([*options, *more]))
+            for more in ([], ["--dequantize", "n"])
+        )
+    for a, b in ((plain.train, noisy.train), (plain.test, noisy.test)):
+        noise = b[:, 0] - a[:, 0]
+        assert np.array_equal(a[:, 1], b[:, 1]) and np.array_equal(np.round(b[:, 0]), a[:, 0])
+        assert noise.min() < -0.4 and noise.max() > 0.4
+    with pytest.raises(ValueError, match=r"columns \['n', 'x'\]. Received: rooms"):
+        density.load(maf_tabular.options([*options, "--dequantize", "rooms"]))
 
 
 @pytest.mark.slow

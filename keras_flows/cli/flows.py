@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import zipfile
 
 import numpy as np
 
@@ -17,12 +18,11 @@ def load(args, check=True):
 
     _import(args.modules or ())
     path = args.model
-    if not path.exists():
-        raise FileNotFoundError(f"There is no model at {path}.")
+    _check_file(path)
     try:
         flow = keras.models.load_model(path)
     except Exception as error:  # Keras, zipfile and h5py each raise their own.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip("\"' \n") or type(error).__name__).splitlines()[0]
         hint = "; if it has layers of your own, give --import MODULE" if "class" in reason else ""
         raise ValueError(
             f"{path} cannot be loaded as a Keras model{hint}. Received: {reason}"
@@ -38,6 +38,19 @@ def load(args, check=True):
             f"Received: {broken[0]}, and {len(broken) - 1} more."
         )
     return flow
+
+
+def _check_file(path):
+    """Names what is no saved model, since Keras calls all of it a missing file."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no model at {path}.")
+    if not path.is_file() or path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise ValueError(f"A saved flow is a .keras file. Received: {path}.")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is damaged or no saved model: it is no zip file. "
+            f"Received: {path.stat().st_size:,} bytes."
+        )
 
 
 def _import(modules):

@@ -60,10 +60,11 @@ def _noise(layer):
 
 
 def _file(path):
-    """What Keras notes in the file: its version and the date."""
-    with zipfile.ZipFile(path) as file:
-        notes = json.loads(file.read("metadata.json"))
-    return {
-        "saved by": f"Keras {notes.get('keras_version')}, {notes.get('date_saved')}",
-        "file": f"{path}, {path.stat().st_size:,} bytes",
-    }
+    """What stands in the file beside the flow: the versions that wrote it and the date."""
+    facts = {"file": f"{path}, {path.stat().st_size:,} bytes"}
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            notes, model = (json.loads(file.read(f"{x}.json")) for x in ("metadata", "config"))
+        facts["saved"] = f"by Keras {notes.get('keras_version')}, {notes.get('date_saved')}"
+        facts["format"] = f"{model['config'].get('format', 0)}"
+    return facts
