@@ -6,10 +6,12 @@ import keras
 import numpy as np
 
 from keras_flows.callbacks import RollbackOnCollapse
+from keras_flows.cost import trainable_parameters
 from reproductions import common, plots, tables
 
-SAME = ("data", "file")
+SAME = ("data", "file", "columns", "drop", "dequantize")
 HELP = "power, gas, hepmass, miniboone or bsds300; or the path of a csv, npz or npy of your own"
+MANY = 100  # parameters for each training row
 
 
 def parser(description, name, **defaults):
@@ -18,6 +20,15 @@ def parser(description, name, **defaults):
     p = common.parser(description, out=f"samples/{name}", **defaults)
     add = p.add_argument
     add("--file", help="the original file of power, gas, hepmass, miniboone or bsds300")
+    add("--columns", type=_names, help="A,B,... of a table of your own: only these columns")
+    add("--drop", type=_names, default=[], help="A,B,...: all columns but these")
+    add(
+        "--dequantize",
+        type=_names,
+        default=[],
+        help="A,B,...: columns of few values, such as integers, to which uniform noise is added, "
+        "as wide as the smallest gap between values and centred on each",
+    )
     add(
         "--patience",
         type=common.positive,
@@ -27,11 +38,28 @@ def parser(description, name, **defaults):
     return p
 
 
+def _names(text):
+    return [name.strip() for name in text.split(",")]
+
+
 def load(args):
     """The `tables.Data` of the options, with `--limit` training rows."""
-    data = tables.load(str(args.data), args.file, args.seed)
+    data = tables.load(str(args.data), args.file, args.seed, args.columns, args.drop)
     data.train = data.train[: args.limit]
+    dequantize(data, args.dequantize, args.seed)
     return data
+
+
+def dequantize(data, names, seed):
+    """Adds to columns of few values uniform noise that fills the gaps between them."""
+    rng = np.random.default_rng(seed)
+    for name in names:
+        if name not in data.names:
+            raise ValueError(f"{data.title} has the columns {data.names}. Received: {name}.")
+        column = data.names.index(name)
+        gap = np.diff(np.unique(data.train[:, column])).min()
+        for rows in (data.train, data.validation, data.test):
+            rows[:, column] += gap * (rng.random(len(rows)) - 0.5)
 
 
 class Patience(keras.callbacks.Callback):
@@ -60,6 +88,12 @@ def reproduce(name, args, build, same):
     if flow.needs_adapt:
         flow.adapt(data.train[:50_000])
     flow.summary()
+    parameters = trainable_parameters(flow)
+    if parameters > MANY * len(data.train):
+        print(
+            f"Hint: {parameters:,} parameters for {len(data.train):,} rows. A flow of more than "
+            f"{MANY} a row soon fits noise; try fewer --steps or a smaller --hidden."
+        )
     if args.dry_run:
         history = flow.fit(data.train[: args.batch_size], batch_size=args.batch_size, verbose=0)
         print(f"One step done: {history.history}.")

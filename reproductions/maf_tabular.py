@@ -1,11 +1,12 @@
 """MAF (1705.07057) on tables: POWER, GAS, HEPMASS, MINIBOONE, BSDS300, or one's own.
 
 --data power --file data.npy takes a data set of the paper with its preprocessing and its sizes of
-networks; --data FILE.csv (or npz, npy) any table, whose likelihood is then in nats in the table's
-units. A tenth of the rows is held out to measure on, a tenth of the rest chooses the epoch and ends
-the training (--patience). The defaults are the paper's: 5 steps, Adam at 1e-4, batches of 100,
-until the validation likelihood has not risen for 30 epochs; --mixture 10 is MAF MoG. At the end the
-published rows stand beside ours. loss.png, columns.png and metrics.json go to --out.
+networks; --data FILE.csv (or npz, npy, parquet) any table, of the columns that --columns and --drop
+choose, whose likelihood is then in nats in the table's units. A tenth of the rows is held out to
+measure on, a tenth of the rest chooses the epoch and ends the training (--patience). The defaults
+are the paper's: 5 steps, Adam at 1e-4, batches of 100, until the validation likelihood has not
+risen for 30 epochs; --mixture 10 is MAF MoG. At the end the published rows stand beside ours.
+loss.png, columns.png and metrics.json go to --out.
 """
 
 from keras_flows.models import MAF

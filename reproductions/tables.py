@@ -4,6 +4,7 @@ The preprocessing is that of MAF (1705.07057, appendix D) and of the code that i
 published, quirks included, since only then do likelihoods compare with published ones.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,16 +45,17 @@ class Data:
     title: str
 
 
-def load(name, file=None, seed=0):
+def load(name, file=None, seed=0, columns=None, drop=()):
     """The `Data` of one of `SETS`, made from its original `file`, or of the table at path `name`.
 
-    A table of one's own keeps its units. Unless its file says which rows are
-    for what, `seed` shuffles them and holds out a tenth to test and then a
-    tenth to validate. The five sets never depend on `seed`.
+    A table of one's own keeps its units; of its columns those named in
+    `columns` are taken, or all but those in `drop`. Unless its file says which
+    rows are for what, `seed` shuffles them and holds out a tenth to test and
+    then a tenth to validate. The five sets never depend on `seed`.
 
     Raises FileNotFoundError or ValueError that names the file.
 
-    >>> data = load("power", "data.npy"); data = load("wine.csv", seed=1)
+    >>> data = load("power", "data.npy"); data = load("wine.csv", drop=["quality"])
     """
     if name not in SETS:
         if Path(name).suffix.lower() not in tables.SUFFIXES or file is not None:
@@ -61,12 +63,16 @@ def load(name, file=None, seed=0):
                 f"Either one of {tuple(SETS)} and its original file, or the path of a table with "
                 f"one of the endings {tables.SUFFIXES}. Received: {name} and file={file}."
             )
-        return _own(Path(name), seed)
+        return _own(Path(name), seed, columns, drop)
+    if columns is not None or drop:
+        raise ValueError(f"{name} has its published columns. Received: {columns=}, {drop=}.")
     if file is None:
         raise ValueError(f"{name} takes its original file: {SETS[name]}. Received: no file.")
     if not Path(file).exists():
         raise FileNotFoundError(f"No {name} at {file}: {SETS[name]}.")
-    parts, names = LOADERS[name](Path(file))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # repeated values are as the sets' authors left them
+        parts, names = LOADERS[name](Path(file))
     return Data(*(x.astype("float32") for x in parts), list(names), name.upper())
 
 
@@ -98,8 +104,8 @@ def gaussian(train, test):
     return float(nats.mean()), float(2 * nats.std() / np.sqrt(len(nats)))
 
 
-def _own(path, seed):
-    table = tables.read(path)
+def _own(path, seed, columns, drop):
+    table = tables.read(path, columns, drop)
     if table.sizes:
         parts = np.split(table.rows, np.cumsum(table.sizes)[:-1])
     else:

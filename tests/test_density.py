@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from reproductions import maf_tabular, nsf_tabular
+from reproductions import density, maf_tabular, nsf_tabular
 
 SMALL = ["--steps", "1", "--hidden", "8", "--batch-size", "50", "--learning-rate", "0.02"]
 
@@ -46,8 +46,46 @@ def test_a_run_that_has_ended_does_not_train_on_when_resumed(table, tmp_path):
     assert again["test"] == pytest.approx(first["test"], rel=1e-4)
 
 
-def test_a_dry_run_writes_nothing(table, tmp_path):
+def test_a_dry_run_writes_nothing(table, tmp_path, capsys):
     assert run(maf_tabular, table, tmp_path / "out", "--dry-run") is None
+    assert "Hint" not in capsys.readouterr().out
+
+
+def test_columns_are_chosen_and_too_large_a_flow_is_pointed_out(table, tmp_path, capsys):
+    more = ("--dry-run", "--drop", "b", "--hidden", "200", "200")
+    assert run(maf_tabular, table, tmp_path / "out", *more) is None
+    said = capsys.readouterr().out
+    assert "table.csv: [(324, 1), (36, 1), (40, 1)]" in said
+    assert "parameters for 324 rows" in said and "smaller --hidden" in said
+    with pytest.raises(ValueError, match="gas has its published columns. Received: columns=None"):
+        run(maf_tabular, "gas", tmp_path / "out", "--file", "x.txt", "--drop", "b")
+
+
+def test_columns_of_few_values_are_dequantized(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(0, 9, 300), rng.random(300)], axis=1)
+    np.savez(tmp_path / "t.npz", x=x, names=["n", "x"])
+    options = ["--data", str(tmp_path / "t.npz"), "--seed", "3"]
+    with pytest.warns(UserWarning, match=r"column 1 \(n\) holds integers only, 9 different values"):
+        plain, noisy = (
+            density.load(maf_tabular.options([*options, *more]))
+            for more in ([], ["--dequantize", "n"])
+        )
+    for a, b in ((plain.train, noisy.train), (plain.test, noisy.test)):
+        noise = b[:, 0] - a[:, 0]
+        assert np.array_equal(a[:, 1], b[:, 1]) and np.array_equal(np.round(b[:, 0]), a[:, 0])
+        assert noise.min() < -0.4 and noise.max() > 0.4
+    with pytest.raises(ValueError, match=r"columns \['n', 'x'\]. Received: rooms"):
+        density.load(maf_tabular.options([*options, "--dequantize", "rooms"]))
+
+
+@pytest.mark.slow
+def test_a_run_of_chosen_columns_is_resumed(table, tmp_path):
+    run(maf_tabular, table, tmp_path / "out", "--epochs", "1", "--columns", "b")
+    with pytest.raises(ValueError, match="columns"):
+        run(maf_tabular, table, tmp_path / "out", "--epochs", "2", "--resume")
+    more = ("--epochs", "2", "--columns", "b", "--resume")
+    assert len(run(maf_tabular, table, tmp_path / "out", *more)["epochs"]) == 2
 
 
 def test_the_paper_s_sizes_go_with_its_sets():

@@ -1,5 +1,9 @@
 """Tables from files, the preprocessing of MAF's five sets, and the Gaussian to beat."""
 
+import os
+import sys
+import types
+import warnings
 
 import h5py
 import numpy as np
@@ -80,6 +84,139 @@ def test_other_and_missing_files(tmp_path):
         tables.read(tmp_path / "t.xlsx")
 
 
+def test_what_is_no_regular_file(tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")  # whoever opens it waits for another process
+    for name in ("folder", "pipe"):
+        with pytest.raises(ValueError, match=f"a regular file. Received: .*{name}.csv"):
+            tables.read(tmp_path / f"{name}.csv")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("header", [",a,b", "Unnamed: 0,a,b"])
+def test_written_row_numbers_are_no_column(tmp_path, header, first):
+    lines = [f"{first + i},{0.5 * i},{7 - i}.25" for i in range(3)]
+    path = write(tmp_path / "t.csv", "\n".join([header, *lines]))
+    with pytest.warns(UserWarning, match=f"t.csv: the first column .* counts from {first}"):
+        table = tables.read(path)
+    assert table.names == ["a", "b"] and table.rows[:, 0].tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    "text, options",
+    [
+        (",b\n0,1.5\n2,3.5\n", {}),  # does not count
+        ("n,b\n0,1.5\n1,3.5\n", {}),  # has a name
+        (",b\n0,1.5\n1,3.5\n", {"columns": ["x1", "b"]}),  # is asked for
+        ("0,1.5\n1,3.5\n", {}),  # of a file without a header
+    ],
+)
+def test_other_first_columns_stay(tmp_path, text, options):
+    path = write(tmp_path / "t.csv", text)
+    assert tables.read(path, **options).rows.tolist() in ([[0, 1.5], [i, 3.5]] for i in (1, 2))
+
+
+def test_columns_are_chosen(tmp_path):
+    path = write(tmp_path / "t.csv", "a,kind,b\n1,red,2\n3,,4.5\n")
+    for options in ({"drop": "kind"}, {"columns": ["a", "b"]}):
+        table = tables.read(path, **options)
+        assert table.names == ["a", "b"] and table.rows.tolist() == [[1, 2], [3, 4.5]]
+    table = tables.read(path, columns=["b", "kind", "a"], drop=["kind"])
+    assert table.names == ["b", "a"] and table.rows.tolist() == [[2, 1], [4.5, 3]]
+    x = normal(9, 3)
+    np.savez(tmp_path / "t.npz", train=x[:4], val=x[4:7], test=x[7:], names=["a", "b", "c"])
+    table = tables.read(tmp_path / "t.npz", columns=["c", "a"])
+    assert np.array_equal(table.rows, x[:, [2, 0]]) and table.sizes == (4, 3, 2)
+    for options, message in [
+        ({"columns": ["a", "d"]}, "t.csv has the columns a, kind, b. Received: d"),
+        ({"drop": ["d"]}, "t.csv has the columns a, kind, b. Received: d"),
+        ({"drop": ["a", "b", "kind"]}, "no column left. Received"),
+        ({"columns": ["kind"]}, r"line 2, column 2 \(kind\): text.*Received: 'red'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tables.read(path, **options)
+    write(path, "a,b,c\n1,2,3\n1.5,2\n")
+    with pytest.raises(ValueError, match="line 3 should have 3 columns.*Received: 2"):
+        tables.read(path, columns=["a", "b"])
+
+
+class Columns:
+    """As much of a DataFrame as `tables.read` needs."""
+
+    def __init__(self, names, rows):
+        self.columns, self.rows = names, np.asarray(rows)
+
+    def to_numpy(self):
+        return self.rows
+
+
+def test_a_data_frame():
+    table = tables.read(Columns(["a", 5], [[1.5, 2], [3, 4.25]]))
+    assert table.names == ["a", "5"] and table.rows.tolist() == [[1.5, 2], [3, 4.25]]
+    mixed = Columns(["a", "kind", "b"], np.array([[1, "x", True], [2.5, "y", False]], object))
+    assert tables.read(mixed, drop="kind").rows.tolist() == [[1, 1], [2.5, 0]]
+    with pytest.raises(ValueError, match=r"row 1, column 2 \(kind\): text.*Received: 'x'"):
+        tables.read(mixed)
+    with pytest.raises(ValueError, match=r"DataFrame, row 2, column 1 \(a\): missing value"):
+        tables.read(Columns(["a"], [[1.0], [np.nan]]))
+    counted = Columns(["Unnamed: 0", "a"], [[0, 1.5], [1, 2.5]])
+    with pytest.warns(UserWarning, match="The DataFrame: the first column"):
+        assert tables.read(counted).names == ["a"]
+
+
+def test_parquet(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.parquet", "")
+    frame = Columns(["a", "b"], normal(5, 2))
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(read_parquet=lambda _: frame))
+    assert np.array_equal(tables.read(path, columns="b").rows, frame.rows[:, 1:])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="t.parquet .*: pip install pandas pyarrow"):
+        tables.read(path)
+
+
+def test_repeated_values_are_pointed_out(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.c_[rng.normal(size=400), rng.integers(0, 9, 400), np.round(rng.random(400), 1)]
+    table = tables.Table(["a", "rooms", "share"], np.c_[x, rng.permutation(400)])
+    rooms, share = tables.hints(tables.Table([*table.names, "number"], table.rows))
+    assert rooms.startswith("column 2 (rooms) holds integers only, 9 different values in 400 rows")
+    assert "noise of width 1" in rooms and "as context" in rooms
+    assert share.startswith("column 3 (share) holds only 11 different values in 400 rows")
+    np.save(tmp_path / "t.npy", x)
+    with pytest.warns(UserWarning) as warned:
+        tables.read(tmp_path / "t.npy")
+    assert "t.npy, column 2 (x2) holds integers only" in str(warned[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tables.read(tmp_path / "t.npy", fit=False)
+
+
+def test_rows_that_no_density_is_fitted_to(tmp_path):
+    path = write(tmp_path / "t.csv", "a,b\n1,2\n")
+    assert tables.read(path, fit=False).rows.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("suffix", ["csv", "NPY", "npz"])
+def test_what_is_written_is_read_again(tmp_path, suffix, dtype):
+    x = (100 * np.abs(normal(5, 2))).astype(dtype)
+    tables.write(tmp_path / f"t.{suffix}", x, names := ["a, in m", "b"])
+    table = tables.read(tmp_path / f"t.{suffix}")
+    assert np.array_equal(table.rows.astype(dtype), x)
+    assert table.names == (["x1", "x2"] if suffix == "NPY" else names)
+    assert [p.name for p in tmp_path.iterdir()] == [f"t.{suffix}"]
+
+
+def test_what_write_refuses(tmp_path):
+    for name, rows, names, message in [
+        ("t.xlsx", normal(2, 2), None, "endings.*Received: .*t.xlsx"),
+        ("t.csv", normal(2), None, "shape.*Received: shape"),
+        ("t.csv", normal(2, 2), ["a"], r"a name for each.*Received: shape=\(2, 2\), names=\['a'\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tables.write(tmp_path / name, rows, names)
+
+
 @pytest.mark.parametrize("dtype, wanted", [("float32",) * 2, ("int16", "float64")])
 def test_arrays(tmp_path, dtype, wanted):
     x = (10 * normal(5, 2)).astype(dtype)
@@ -130,7 +267,7 @@ GOOD = normal(3, 2)
         ({"x": GOOD[:0]}, "no rows.*Received: 0"),
         ({"x": np.zeros((2, 2, 2))}, "real numbers.*Received: dtype=float64, shape"),
         ({"x": np.array([["a"], ["b"]])}, "real numbers.*Received: dtype=<U1"),
-        ({"x": np.array([[1], [None]])}, "damaged or holds no numbers. Received"),
+        ({"x": np.array([[1], [None]])}, r"damaged or holds no numbers. Received.*\(array 'x'\)"),
     ],
 )
 def test_what_is_wrong_in_an_npz_is_named(tmp_path, arrays, message):

@@ -1,0 +1,40 @@
+"""The parser of `keras-flows`: a command for each of its modules."""
+
+import argparse
+import sys
+
+import keras_flows
+from keras_flows.cli import evaluate, info, interpolate, manipulate, reconstruct, sample, score
+from keras_flows.cli.options import Help
+
+# Each module has HELP, `options(parser)` and `run(args)`.
+COMMANDS = (info, sample, evaluate, score, reconstruct, interpolate, manipulate)
+DESCRIPTION = "Samples, densities and reconstructions of a saved flow, of pictures or of tables."
+EXPECTED = (ValueError, OSError, ImportError, MemoryError)
+
+
+def main(argv=None):
+    """Runs the command line; what goes wrong ends it with one line."""
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+    except EXPECTED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        sys.exit(f"keras-flows: {reason}")
+
+
+def parser():
+    p = argparse.ArgumentParser(prog="keras-flows", description=DESCRIPTION)
+    version = f"keras-flows {keras_flows.__version__}"
+    p.add_argument("--version", action="version", version=version)
+    commands = p.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        c = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=Help,
+        )
+        c.set_defaults(run=module.run)
+        module.options(c)
+    return p

@@ -1,0 +1,24 @@
+"""What the commands that draw pictures share."""
+
+from keras_flows.cli import flows
+from keras_flows.cli.options import check_ending
+
+
+def load(args):
+    """The flow; ValueError for one of tables, or an --out that is no PNG."""
+    check_ending(args.out, (".png",))
+    flow = flows.load(args)
+    if flows.is_table(flow):
+        raise ValueError(
+            "This command draws pictures; for tables there are sample, evaluate and score. "
+            f"Received: {args.model}, a flow of {flow.data_shape}."
+        )
+    return flow
+
+
+def write_grid(args, flow, samples, rows, columns):
+    """Samples as one picture to --out."""
+    from keras_flows.grids import grid, write_png
+
+    write_png(args.out, grid(samples, rows, columns, args.image_shape, flow.levels))
+    print(args.out)

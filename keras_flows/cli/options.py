@@ -1,0 +1,117 @@
+"""Types of options, and options that several commands have."""
+
+import argparse
+import math
+from pathlib import Path
+
+CELLS = 10_000  # of a grid
+
+DATA = (
+    "of pictures: npz or idx files of MNIST, or npz of CIFAR-10, whose test pictures are taken; or "
+    "a folder or zip of pictures, of which CelebA's test part is taken where its partition is "
+    "found, and all otherwise; default: bundled MNIST"
+)
+TABLE = "; of tables: csv, npy, npz or parquet, of which the part called test is taken, or all"
+LIMIT = "samples to use (default: 10000 pictures, all rows of a table)"
+CONTEXT = (
+    "of a conditional flow: A,B,... for all samples, or a table of one row for each sample or one "
+    "for all; once for each input of context; where the first number is negative, --context=-1,2"
+)
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, where there are any."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+def model(p):
+    p.add_argument("model", type=Path, help="a saved flow, MODEL.keras")
+    p.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        metavar="MODULE",
+        help="a Python module that registers layers of your own, imported before the flow is "
+        "loaded; also one of the current folder; may be repeated",
+    )
+
+
+def data(p, table=False):
+    add = p.add_argument
+    add("--data", type=Path, help=DATA + TABLE if table else DATA)
+    add("--limit", type=positive, help=LIMIT)
+    add("--batch-size", type=positive, help="samples at a time (default: 100 pictures, 1000 rows)")
+    if table:
+        add("--columns", type=names, help="A,B,...: of a table these columns, in this order")
+        add("--drop", type=names, help="A,B,...: of a table all columns but these")
+        add("--context", action="append", help=CONTEXT)
+
+
+def grid(p, size):
+    p.add_argument("--grid", type=cells, default=size, help="rows x columns")
+    p.add_argument("--image-shape", type=shape, help="HxWxC, if vectors are not square")
+
+
+def png(p, default):
+    p.add_argument("--out", type=Path, default=Path(default), help="PNG to write")
+
+
+def check_ending(path, endings):
+    """ValueError for an --out of another ending, before anything is computed."""
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"--out ends in one of {', '.join(endings)}. Received: --out {path}.")
+
+
+def positive(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of 1 or more, got {text}")
+    return int(text)
+
+
+def whole(text):
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number of 0 or more, got {text}")
+    return int(text)
+
+
+def finite(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"a finite number, got {text}")
+    return value
+
+
+def temperature(text):
+    value = finite(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"a number of 0 or more, got {text}")
+    return value
+
+
+def cells(text):
+    try:
+        rows, columns = (int(n) for n in text.lower().split("x"))
+        assert rows > 0 and columns > 0
+    except (ValueError, AssertionError):
+        raise argparse.ArgumentTypeError(f"ROWSxCOLUMNS, such as 15x15, got {text}") from None
+    if rows * columns > CELLS:
+        raise argparse.ArgumentTypeError(f"{CELLS} pictures at most, got {text}")
+    return rows, columns
+
+
+def shape(text):
+    try:
+        height, width, channels = (int(n) for n in text.lower().split("x"))
+        assert min(height, width, channels) > 0
+    except (ValueError, AssertionError):
+        raise argparse.ArgumentTypeError(f"HxWxC, such as 28x28x1, got {text}") from None
+    return height, width, channels
+
+
+def names(text):
+    return [name.strip() for name in text.split(",")]

@@ -1,0 +1,108 @@
+"""Rows of tables and contexts, as a flow takes them."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_flows import tables
+
+
+def is_table_file(path):
+    """Whether data are a table: by the ending of the file, and of an npz by what it holds."""
+    if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            return "x_test.npy" not in file.namelist()  # which a set of pictures has
+    return path.suffix.lower() in tables.SUFFIXES and not path.is_dir()
+
+
+def read_rows(args, flow):
+    """The rows of --data; of a file in parts, those to test."""
+    rows, names = _read(args.data, args.columns, args.drop)
+    if len(flow.data_shape) != 1 or rows.shape[1] != flow.dims:
+        found = ", ".join(names[:20]) + ", ..." * (len(names) > 20)
+        raise ValueError(
+            f"The model takes samples of shape {flow.data_shape}, {args.data} has {rows.shape[1]} "
+            f"columns; --columns and --drop choose among them. Received: {found}."
+        )
+    return _as_input(rows, flow.encoder.inputs[0], args.data)
+
+
+class Context:
+    """What --context holds for a flow: for each of its inputs an array of n rows, or of one.
+
+    Raises ValueError where there are more or fewer of them than inputs, for
+    rows of another width, and where the numbers of rows do not go together.
+    """
+
+    def __init__(self, sources, flow):
+        inputs, sources = flow.encoder.inputs[1:], sources or []
+        optional = flow.labels_optional and not sources
+        if len(sources) != len(inputs) and not optional:
+            shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
+            raise ValueError(
+                f"The model has {len(inputs) or 'no'} inputs of context, of shapes {shapes}; give "
+                f"--context once for each. Received: {' '.join(sources) or 'no --context'}."
+            )
+        self.arrays = [_context(source, tensor) for source, tensor in zip(sources, inputs)]
+        counts = {len(array) for array in self.arrays} - {1}
+        if len(counts) > 1:
+            raise ValueError(
+                "Contexts have one row for all samples or one for each. "
+                f"Received: {' '.join(sources)}, of {' and '.join(map(str, sorted(counts)))} rows."
+            )
+        self.rows = counts.pop() if counts else 1
+
+    def check(self, samples):
+        """ValueError unless there is a row for each of so many samples, or one for all."""
+        if self.rows not in (1, samples):
+            raise ValueError(
+                "A context has one row for all samples or one for each. "
+                f"Received: {self.rows} rows of context for {samples} samples."
+            )
+
+    def first(self, n=None):
+        """The context of the first n samples, as `context=` of the flow's methods takes it."""
+        arrays = [array[0] if len(array) == 1 else array[:n] for array in self.arrays]
+        return (arrays if len(arrays) > 1 else arrays[0]) if arrays else None
+
+
+def _context(source, tensor):
+    """Rows of context; a vector where the input is one number a sample, such as a label."""
+    try:
+        rows = np.array([[float(x) for x in source.split(",")]])
+    except ValueError:
+        rows, _ = _read(Path(source))
+    width = tensor.shape[-1] if len(tensor.shape) > 1 else 1
+    if rows.shape[1] != width:
+        raise ValueError(
+            f"The model takes a context of {width} numbers, --context {source} has "
+            f"{rows.shape[1]}. Received: shape={rows.shape}."
+        )
+    if not np.isfinite(rows).all():
+        raise ValueError(f"A context is of finite numbers. Received: --context {source}.")
+    rows = _as_input(rows, tensor, f"--context {source}")
+    return rows if len(tensor.shape) > 1 else rows[:, 0]
+
+
+def _read(path, columns=None, drop=None):
+    """Rows to measure on, and names of columns; a single row or a constant column will do."""
+    table = tables.read(path, columns, drop or (), fit=False)
+    rows = table.rows[-table.sizes[2] :] if table.sizes else table.rows
+    if not len(rows) or (table.sizes and not table.sizes[2]):
+        raise ValueError(f"{path} has no rows. Received: {table.sizes or len(rows)}.")
+    return rows, table.names
+
+
+def _as_input(rows, tensor, place):
+    """Rows in the dtype of a tensor; ValueError for fractions where it takes integers."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    if keras.backend.is_float_dtype(dtype):
+        return rows.astype(dtype)
+    fractions = rows[rows != np.round(rows)]
+    if len(fractions):
+        raise ValueError(
+            f"The model takes integers, {place} has fractions. Received: {fractions[0]}."
+        )
+    return rows.astype("int64")  # the flow checks their range

@@ -1,0 +1,114 @@
+"""Samples of a flow: a grid of pictures as PNG, or rows of a table as csv, npy or npz."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_flows import tables
+from keras_flows.cli import flows
+from keras_flows.cli import options as o
+from keras_flows.cli.drawing import write_grid
+from keras_flows.cli.rows import Context
+
+HELP = "samples: a grid of pictures, or rows of a table"
+GRID, ROWS = "15x15", 1000
+AT_ONCE = 10_000  # rows that are decoded in one batch
+
+
+def options(p):
+    o.model(p)
+    add = p.add_argument
+    add("--out", type=Path, help="PNG, csv, npy or npz (default: grid.png; of tables rows.csv)")
+    heat = "spread of the latents, or one for each level"
+    add("--temperature", type=o.temperature, nargs="+", default=[1.0], help=heat)
+    add("--seed", type=o.whole, help="the same samples again")
+    add("--label", type=int, help="class of the samples, for a class-conditional flow")
+    add("--guidance", type=o.finite, default=0.0, help="by the class, for a TarFlow")
+    add("--context", action="append", help=o.CONTEXT)
+    add("--grid", type=o.cells, help=f"pictures: rows x columns (default: {GRID})")
+    add("--image-shape", type=o.shape, help="pictures: HxWxC, if vectors are not square")
+    add("--n", type=o.positive, help=f"rows of a table (default: those of the context, or {ROWS})")
+    names = p.add_mutually_exclusive_group()
+    names.add_argument("--columns", type=o.names, help="A,B,...: names of a table's columns")
+    names.add_argument("--like", type=Path, help="a table that has the names of the columns")
+
+
+def run(args):
+    if args.out:
+        o.check_ending(args.out, (".png", *tables.WRITTEN))
+    flow = flows.load(args)
+    pictures = bool(args.grid or args.image_shape) or not flows.is_table(flow)
+    args.out = args.out or Path("grid.png" if pictures else "rows.csv")
+    if args.out.suffix.lower() == ".png":
+        _sample_pictures(args, flow)
+    else:
+        _sample_rows(args, flow)
+
+
+def _sample_pictures(args, flow):
+    if args.n or args.columns or args.like:
+        raise ValueError(
+            "Pictures are counted by --grid and have no columns; --out rows.csv writes a table. "
+            f"Received: --out {args.out} with --n, --columns or --like."
+        )
+    rows, columns = args.grid or o.cells(GRID)
+    write_grid(args, flow, _samples(args, flow, rows * columns), rows, columns)
+
+
+def _sample_rows(args, flow):
+    if len(flow.data_shape) != 1 or args.grid or args.image_shape:
+        raise ValueError(
+            "Rows of a table are samples that are vectors, without --grid and --image-shape. "
+            f"Received: --out {args.out}, a flow of {flow.data_shape}."
+        )
+    names = args.columns
+    if args.like:
+        names = tables.read(args.like, fit=False).names
+    if names and len(names) != flow.dims:
+        raise ValueError(
+            f"The model has {flow.dims} columns, {args.like or '--columns'} has {len(names)}. "
+            f"Received: {', '.join(names[:20])}."
+        )
+    samples = _samples(args, flow)
+    wrong = np.flatnonzero(~np.isfinite(samples).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(samples)} samples are not finite; a lower --temperature keeps "
+            f"to where the data were. Received: row {wrong[0] + 1}, {samples[wrong[0]][:5]}."
+        )
+    tables.write(args.out, samples, names)
+    print(args.out)
+
+
+def _samples(args, flow, n=None):
+    """So many samples; where n is None, as many rows as --n or the context says."""
+    context, rows = _context(args, flow)
+    asked = n or args.n
+    if rows > 1 and asked not in (None, rows):
+        raise ValueError(
+            "A context has one row for all samples or one for each. "
+            f"Received: {rows} rows of context for {asked} samples."
+        )
+    heat = args.temperature[0] if len(args.temperature) == 1 else args.temperature
+    options = {"guidance": args.guidance} if args.guidance else {}
+    if n is None:
+        n = asked or (rows if rows > 1 else ROWS)
+        options["batch_size"] = min(n, AT_ONCE)
+    return flow.sample(n, heat, args.seed, context=context, **options)
+
+
+def _context(args, flow):
+    """The context of the options, and how many rows it has."""
+    if args.guidance and not flow.labels_optional:
+        raise ValueError(
+            "Guidance is for a TarFlow of classes. "
+            f"Received: --guidance {args.guidance} for '{flow.name}'."
+        )
+    if args.label is not None and args.context:
+        raise ValueError("Give --label or --context. Received: both.")
+    if flow.classes and args.label is None and not args.context and not flow.labels_optional:
+        raise ValueError("This flow is class-conditional: give --label. Received: none.")
+    if args.label is not None:
+        return args.label, 1
+    context = Context(args.context, flow)
+    return context.first(), context.rows
