@@ -1,0 +1,80 @@
+"""README and docs: every Python block runs as printed, every link leads somewhere."""
+
+import pathlib
+import re
+
+import keras
+import pytest
+
+import keras_flows
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+# Pages whose blocks need several devices.
+ELSEWHERE = {"devices.md"}
+
+
+def blocks(page):
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def code_pages():
+    pages = [page for page in PAGES if blocks(page) and page.name not in ELSEWHERE]
+    return [
+        pytest.param(page, id=page.name, marks=[] if page.name == "README.md" else pytest.mark.slow)
+        for page in pages
+    ]
+
+
+@pytest.fixture
+def short(monkeypatch, tmp_path):
+    """An empty folder, MNIST of 256 pictures, and one epoch in place of many."""
+    monkeypatch.chdir(tmp_path)
+    mnist, fit = keras_flows.datasets.mnist, keras.Model.fit
+
+    def few(path=None):
+        return tuple((x[:256], y[:256]) for x, y in mnist(path))
+
+    def once(self, *args, **options):
+        return fit(self, *args, **{**options, "epochs": 1, "verbose": 0})
+
+    monkeypatch.setattr(keras_flows.datasets, "mnist", few)
+    monkeypatch.setattr(keras.Model, "fit", once)
+
+
+@pytest.mark.parametrize("page", code_pages())
+def test_the_code_blocks_of_a_page_run_one_after_another(page, short):
+    names = {"__name__": "__main__"}
+    for number, block in enumerate(blocks(page), 1):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page):
+    links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page):
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_public_layer_and_model_is_in_the_page_of_layers():
+    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    kinds = [keras_flows.layers, keras_flows.models]
+    names = [name for kind in kinds for name in kind.__all__]
+    assert [name for name in names if f"`{name}" not in page] == []
+
+
+def test_every_script_is_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    scripts = [p.stem for p in (ROOT / "reproductions").glob("*_*.py")]
+    runs = [s for s in scripts if "def main(" in (ROOT / "reproductions" / f"{s}.py").read_text()]
+    assert runs and [name for name in runs if f"`{name}`" not in text] == []
