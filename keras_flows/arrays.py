@@ -44,10 +44,10 @@ def numbers(part):
     return part
 
 
-def agree(received, wanted):
+def agree(received, expected):
     """Whether two shapes can be the same, None standing for any size."""
-    pairs = list(zip(received, wanted))
-    return len(received) == len(wanted) and all(a == b or None in (a, b) for a, b in pairs)
+    pairs = list(zip(received, expected))
+    return len(received) == len(expected) and all(a == b or None in (a, b) for a, b in pairs)
 
 
 def ranked(part, shape):

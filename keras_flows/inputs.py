@@ -79,7 +79,7 @@ class Inputs:
         alone = isinstance(x, (list, tuple, dict)) or len(self.names) == 1
         if alone and y is not None and not weighted:
             raise ValueError(
-                f"Batches of this flow are {self._wanted()}, without a target. "
+                f"Batches of this flow are {self._expected()}, without a target. "
                 "Received: batches of (x, y)."
             )
         inputs = self.arrange(x, None if alone else y)
@@ -106,7 +106,7 @@ class Inputs:
     def _data(self, parts):
         self._check_dtype(parts[0])
         data, shape = ranked(parts[0], self.shapes[0]), self.shapes[0]
-        if len(shape_of(data)) == len(shape) or not agree(shape_of(data)[1:], shape):
+        if not shape_of(data) or not agree(shape_of(data)[1:], shape):
             raise ValueError(self._misfit(parts))
         if shape_of(data)[0] == 0:
             raise ValueError(
@@ -130,14 +130,14 @@ class Inputs:
         elif context is not None or len(parts) > count:
             several = "" if count == 1 else " beside those in the list"
             raise ValueError(
-                f"This flow takes no context{several}: it takes {self._wanted()}. Received: "
+                f"This flow takes no context{several}: it takes {self._expected()}. Received: "
                 f"{len(parts)} arrays, context={brief(context)}."
             )
         if len(parts) == 1 and count > 1 and set(self.labels) == set(range(1, count)):
             parts += [-1 for _, optional in self.labels.values() if optional]
         if len(parts) != count:
             raise ValueError(
-                f"This flow is a density with a context: it takes {self._wanted()}. "
+                f"This flow is a density with a context: it takes {self._expected()}. "
                 f"Received: {brief(x)}, context={brief(context)}."
             )
         return parts
@@ -156,7 +156,7 @@ class Inputs:
             raise ValueError(f"A dict needs the inputs {list(names)}. Received: {list(parts)}.")
         return [parts[name] for name in names]
 
-    def _wanted(self):
+    def _expected(self):
         """The inputs in words, for messages."""
         shapes = [
             f"{'context' if i else 'data'} '{name}' of shape ({', '.join(map(str, ('n', *shape)))})"
@@ -167,7 +167,7 @@ class Inputs:
     def _misfit(self, parts):
         alone = " A context may also be one for all samples." if len(self.names) > 1 else ""
         received = ", ".join(str(shape_of(part)) for part in parts)
-        return f"This flow takes {self._wanted()}.{alone} Received: shapes {received}."
+        return f"This flow takes {self._expected()}.{alone} Received: shapes {received}."
 
     def _check_dtype(self, x):
         if keras.backend.is_float_dtype(self.dtype) or not hasattr(x, "dtype"):

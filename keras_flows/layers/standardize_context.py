@@ -1,4 +1,4 @@
-"""Contexts in units of their own, standardised for the networks that see them."""
+"""Contexts of any units, standardised for the networks that see them."""
 
 import keras
 import numpy as np
