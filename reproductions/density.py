@@ -91,8 +91,9 @@ def reproduce(name, args, build, same):
     parameters = trainable_parameters(flow)
     if parameters > MANY * len(data.train):
         print(
-            f"Hint: {parameters:,} parameters for {len(data.train):,} rows. A flow of more than "
-            f"{MANY} a row soon fits noise; try fewer --steps or a smaller --hidden."
+            f"Hint: {parameters:,} parameters for {len(data.train):,} rows. With more than {MANY} "
+            "a row a flow fits noise after a few epochs: the best epoch is kept, but fewer --steps "
+            "and a smaller --hidden train faster."
         )
     if args.dry_run:
         history = flow.fit(data.train[: args.batch_size], batch_size=args.batch_size, verbose=0)
