@@ -300,3 +300,15 @@ def test_it_runs_as_a_module(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         runpy.run_module("keras_flows.cli", run_name="__main__")
     assert capsys.readouterr().out == f"keras-flows {keras_flows.__version__}\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("of\n  two lines"), MemoryError(), ImportError("no")])
+def test_errors_of_several_lines_or_none(monkeypatch, error):
+    def run(args):
+        raise error
+
+    monkeypatch.setattr("keras_flows.cli.info.run", run)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["info", "a.keras"])
+    reason = " ".join(str(error).split()) or "MemoryError"
+    assert ended.value.code == f"keras-flows: {reason}" and "\n" not in ended.value.code
