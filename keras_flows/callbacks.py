@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.checkpoint import Checkpoint
-from keras_flows.grids import grid, write_png
+from keras_flows.grids import check_size, grid, write_png
 from keras_flows.rollback import RollbackOnCollapse
 
 __all__ = [
@@ -54,6 +54,11 @@ class SampleGrid(keras.callbacks.Callback):
         self.path, self.temperature, self.image_shape = str(path), temperature, image_shape
         self.rows, self.columns, self.seed = rows, columns, seed
         self.options = {"context": context, **options}
+
+    def set_model(self, model):
+        """Raises a ValueError where the grid would be too large, before an epoch is spent."""
+        super().set_model(model)
+        check_size(self.rows, self.columns, self.image_shape or model.data_shape)
 
     def on_epoch_end(self, epoch, logs=None):
         n = self.rows * self.columns

@@ -49,12 +49,13 @@ def grid(samples, rows, columns, image_shape=None, levels=None):
     return sheet.reshape(rows * h, columns * w, c)
 
 
-def check_size(rows, columns, image_shape):
-    """ValueError where a grid of so many pictures `(h, w, c)` has more than `PIXELS` pixels.
+def check_size(rows, columns, shape):
+    """ValueError where a grid of so many samples has more than `PIXELS` pixels.
 
-    Call it before the samples of a grid are drawn.
+    Samples are pictures `(h, w, c)`, or vectors that are drawn as squares. Call it before the
+    samples of a grid are drawn.
     """
-    height, width = image_shape[:2]
+    height, width = shape[:2] if len(shape) > 1 else 2 * (math.isqrt(shape[0]),)
     if rows * columns * height * width > PIXELS:
         side = max(1, math.isqrt(PIXELS // (height * width)))
         raise ValueError(

@@ -312,3 +312,19 @@ def test_errors_of_several_lines_or_none(monkeypatch, error):
         cli.main(["info", "a.keras"])
     reason = " ".join(str(error).split()) or "MemoryError"
     assert ended.value.code == f"keras-flows: {reason}" and "\n" not in ended.value.code
+
+
+@pytest.mark.parametrize("name", ["digits.npy", "t10k-images-idx3-ubyte"])
+def test_pictures_come_as_one_array_without_labels(name, run, tmp_path):
+    digits = np.random.default_rng(0).integers(0, 256, (20, 28, 28), "uint8")
+    if name.endswith("npy"):
+        np.save(tmp_path / name, digits)
+    else:
+        header = np.array([0x803, *digits.shape], ">u4").tobytes()
+        (tmp_path / name).write_bytes(header + digits.tobytes())
+    assert "2, 784 dimensions each" in run(f"evaluate vectors.keras --data {tmp_path / name}")
+
+
+def test_a_grid_of_too_many_pixels_is_refused_before_sampling(run):
+    with pytest.raises(SystemExit, match="Take 35x35 or less"):
+        run("sample vectors.keras --grid 1x10000 --image-shape 280x280x1")

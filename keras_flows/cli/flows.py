@@ -5,8 +5,6 @@ import os
 import sys
 import zipfile
 
-import numpy as np
-
 MNIST = 784  # dimensions of a vector that is taken for a picture: MNIST's, as NICE has it
 
 
@@ -15,6 +13,7 @@ def load(args, check=True):
     import keras
 
     from keras_flows import Flow
+    from keras_flows.checks import broken_weights
 
     _import(args.modules or ())
     path = args.model
@@ -32,7 +31,7 @@ def load(args, check=True):
             f"{path} holds no Flow: save the Flow, not its encoder or another model. "
             f"Received: {type(flow).__name__}."
         )
-    if check and (broken := not_finite(flow)):
+    if check and (broken := broken_weights(flow)):
         raise ValueError(
             f"{path} has weights that are not finite, so neither samples nor densities. "
             f"Received: {broken[0]}, and {len(broken) - 1} more."
@@ -66,14 +65,6 @@ def _import(modules):
             raise ImportError(
                 f"--import {name} failed. Received: {type(error).__name__}: {error}"
             ) from error
-
-
-def not_finite(flow):
-    """Paths of the weights that hold NaN or infinities."""
-    from keras import ops
-
-    floats = [w for w in flow.weights if "float" in w.dtype]
-    return [w.path for w in floats if not np.isfinite(ops.convert_to_numpy(w)).all()]
 
 
 def is_table(flow):

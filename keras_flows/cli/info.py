@@ -14,9 +14,11 @@ def options(p):
 
 
 def run(args):
+    from keras_flows.checks import broken_weights
+
     flow = flows.load(args, check=False)
     facts = {**_kind(flow), **_file(args.model)}
-    if broken := flows.not_finite(flow):
+    if broken := broken_weights(flow):
         facts["weights"] = f"not finite: {broken[0]}, and {len(broken) - 1} more"
     width = max(map(len, facts)) + 2
     for name, fact in facts.items():

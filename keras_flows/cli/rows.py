@@ -10,10 +10,15 @@ from keras_flows import tables
 
 
 def is_table_file(path):
-    """Whether data are a table: by the ending of the file, and of an npz by what it holds."""
+    """Whether data are a table: by the ending of the file, of an npz and npy by what it holds."""
     if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
             return "x_test.npy" not in file.namelist()  # which a set of pictures has
+    if path.suffix.lower() == ".npy" and path.is_file():
+        try:
+            return np.load(path, mmap_mode="r").ndim < 3  # pictures have more
+        except ValueError:
+            return True  # reading it says what is wrong
     return path.suffix.lower() in tables.SUFFIXES and not path.is_dir()
 
 

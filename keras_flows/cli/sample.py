@@ -9,6 +9,7 @@ from keras_flows.cli import flows
 from keras_flows.cli import options as o
 from keras_flows.cli.drawing import write_grid
 from keras_flows.cli.rows import Context
+from keras_flows.grids import check_size
 
 HELP = "samples: a grid of pictures, or rows of a table"
 GRID, ROWS = "15x15", 1000
@@ -52,6 +53,7 @@ def _sample_pictures(args, flow):
             f"Received: --out {args.out} with --n, --columns or --like."
         )
     rows, columns = args.grid or o.cells(GRID)
+    check_size(rows, columns, args.image_shape or flow.data_shape)
     write_grid(args, flow, _samples(args, flow, rows * columns), rows, columns)
 
 

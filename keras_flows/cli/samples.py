@@ -65,8 +65,7 @@ def read_pictures(args, flow):
     from keras_flows import datasets
 
     shape, limit = flow.data_shape, args.limit or PICTURES
-    files = args.data and args.data.is_dir() and any(args.data.glob("t10k-images*"))
-    if args.data and not files and args.data.suffix != ".npz":
+    if args.data and not _are_arrays(args.data):
         found, test = find_pictures(args, flow)
         test = test[:limit]
         x = datasets.as_input(flow, found.pixels[test])
@@ -74,7 +73,7 @@ def read_pictures(args, flow):
     if args.data is None and flow.dims != 784:
         raise ValueError(f"{args.model} is no flow of MNIST: give --data. Received: {shape}.")
     load = datasets.cifar10 if flow.dims == 3072 else datasets.mnist
-    _, (pixels, labels) = load(args.data)
+    _, (pixels, labels) = load(args.data, labels=flow.conditional)
     if pixels[0].size != flow.dims:
         raise ValueError(
             f"The model takes {flow.dims} dimensions a sample, the pictures have "
@@ -82,6 +81,13 @@ def read_pictures(args, flow):
         )
     x = datasets.as_input(flow, pixels[:limit])
     return Samples(x, labels=labels[:limit] if flow.conditional else None)
+
+
+def _are_arrays(path):
+    """Whether pictures come as arrays, in npz, npy or idx files, and not as picture files."""
+    if path.is_dir():
+        return any(path.glob("t10k-images*"))
+    return path.suffix in (".npz", ".npy") or "-ubyte" in path.name
 
 
 def find_pictures(args, flow):
