@@ -180,6 +180,7 @@ class LayerCheck:
         weights, rng = self.layer.trainable_variables, np.random.default_rng(2)
         values, x = ([ops.convert_to_tensor(array(v)) for v in some] for some in (weights, self.x))
         ways = [rng.normal(size=z.shape).astype(z.dtype) for z in self.encoded[0]]
+        ways = [ops.convert_to_tensor(way) for way in ways]
 
         def objective(*values):
             with keras.StatelessScope(state_mapping=list(zip(weights, values))):

@@ -57,6 +57,21 @@ def test_log_prob_takes_contexts_apart_or_in_a_list_as_arrays_or_tensors():
     assert np.abs(flow.log_prob(x, contexts(8, seed=2)) - wanted).max() > 0.1
 
 
+def test_labels_of_validation_data_count():
+    x, label = keras.Input((4,)), keras.Input((), dtype="int32")
+    layer = layers.CondActnorm()
+    flow = Flow(keras.Model([x, label], layer([x, layers.ClassVector(2)(label)])))
+    layer.net.bias.assign([0.0] * 4 + [1.0] * 4)
+    layer.net.kernel.assign([[0.0] * 8, [1.0] * 8])
+    flow.compile(keras.optimizers.SGD(0.0))
+    data, labels = vectors(16), np.arange(16) % 2
+    for held_out in (labels, 1 - labels):
+        history = flow.fit(data, labels, validation_data=(data, held_out), verbose=0).history
+        wanted = -flow.log_prob(data, held_out).mean()
+        assert history["val_loss"][0] == pytest.approx(wanted, rel=1e-4)
+    assert history["loss"][0] != pytest.approx(wanted, rel=1e-2)
+
+
 def test_one_context_holds_for_all():
     flow, x, given = made(), vectors(8), [v[0] for v in contexts(8)]
     repeated = [np.repeat(v[None], 8, axis=0) for v in given]

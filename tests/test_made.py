@@ -73,6 +73,20 @@ def test_every_output_sees_the_context_the_first_one_too(name):
     assert np.all(seen(net, inputs=3, context=x) > 1e-6)
 
 
+def test_a_residual_network_has_the_activation_before_every_layer_but_the_first():
+    net, x = made("residual"), np.random.default_rng(0).normal(size=(4, DIMS)).astype("float32")
+    relu = lambda h: np.maximum(h, 0)  # noqa: E731
+    kernels = [array(layer.masked()) for layer in net.dense]
+    biases = [array(layer.bias) for layer in net.dense]
+    h = x @ kernels[0] + biases[0]
+    for k in (1, 3):
+        inner = relu(h) @ kernels[k] + biases[k]
+        h = h + relu(inner) @ kernels[k + 1] + biases[k + 1]
+    wanted = relu(h) @ kernels[5] + biases[5]
+    np.testing.assert_allclose(array(net(x)).reshape(4, -1), wanted, rtol=1e-4, atol=1e-4)
+    assert np.abs(h @ kernels[5] + biases[5] - wanted).max() > 0.1
+
+
 @pytest.mark.parametrize("hidden", [(2,), (3, 7), (1, 1)])
 def test_fewer_units_than_dimensions_keep_the_property(hidden):
     net = MADE(2, hidden=hidden)

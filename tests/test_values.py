@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_flows import layers
+from keras_flows import Flow, layers
 from tests.layers import CASES, normal
-from tests.nets import net
+from tests.nets import affine, net, net64
 from tests.numeric import array, arrays, built, encode, perturb
 
 
@@ -129,6 +129,28 @@ def test_class_vectors_are_unit_vectors():
     assert array(layer(np.array([2, 0]))).tolist() == [[0, 0, 1], [1, 0, 0]]
     assert layer(keras.Input((), dtype="uint8")).shape == (None, 3)
     assert type(layer).from_config(layer.get_config()).classes == 3
+
+
+def test_a_training_step_in_float64_is_of_its_precision(float64):
+    x, data = keras.Input((4,)), draw(8, 4)
+    norm = layers.BatchNormFlow(0.5, data_init=False)
+    flow = perturb(Flow(keras.Model(x, norm(affine(net64(4), split="halves")(x)))))
+    before, wanted = arrays(flow.trainable_variables), []
+
+    def loss(weight, value):
+        weight.assign(value)
+        z, log_det = flow(ops.convert_to_tensor(data), training=True)
+        return -np.mean(array(flow.prior.log_prob(z) + log_det))
+
+    for weight, value in zip(flow.trainable_variables, before):
+        step = np.zeros_like(value)
+        step.flat[-1] = 1e-5
+        wanted.append((loss(weight, value + step) - loss(weight, value - step)) / 2e-5)
+        weight.assign(value)
+    flow.compile(keras.optimizers.SGD(1.0))
+    flow.train_on_batch(data)
+    moved = [old - array(w) for old, w in zip(before, flow.trainable_variables)]
+    np.testing.assert_allclose([v.flat[-1] for v in moved], wanted, rtol=1e-6, atol=1e-9)
 
 
 def test_rescale():

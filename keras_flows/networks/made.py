@@ -47,6 +47,9 @@ class MADE(keras.layers.Layer):
             the order in which they are known.
         residual: whether hidden layers after the first come in pairs, each
             pair added to what came in; all of one width then, an odd number.
+            The activation comes before each layer but the first, also before the last one;
+            nflows' residual MADE has none there, so that its weights give
+            other numbers here.
         activation: a Keras activation, elementwise.
         last_initializer: of the kernel to the outputs; at "zeros" a flow
             starts as the identity.
