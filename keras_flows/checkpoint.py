@@ -6,6 +6,7 @@ import math
 import pathlib
 import time
 import warnings
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -193,8 +194,8 @@ def _with_optimizer(path, state):
     was saved.
     """
     saved = state.get("iterations")
-    for choice in (None, True, False):
-        with warnings.catch_warnings(), stacking(choice):
+    for scope in (nullcontext(), stacking(True), stacking(False)):
+        with warnings.catch_warnings(), scope:
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             flow = keras.models.load_model(path)
         loaded = _iterations(flow)
