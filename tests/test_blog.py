@@ -1,9 +1,7 @@
 """The blog series' way: layers stacked and reversed by hand in plain Keras models, its names,
 and arguments by position with its meaning or refused. A port of its two scripts' structure."""
 
-import re
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -301,24 +299,3 @@ def test_messages_show_little_of_long_arguments():
             make()
         message = str(error.value)
         assert len(message) < 400 and ("of shape (" in message or "1000 in all" in message)
-
-
-DOCS = Path(__file__).parents[1] / "docs"
-
-
-def code_blocks(page):
-    """The Python of a page, block by block, without comments."""
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
-    return [re.sub(r" *#.*", "", block) for block in blocks]
-
-
-@pytest.mark.parametrize("number", range(len(code_blocks("blog.md"))))
-def test_documented_code_runs_by_itself(number):
-    names = {}
-    exec(code_blocks("blog.md")[number], names)
-    assert names.get("error", 0) < 1e-5
-
-
-def test_both_languages_show_the_same_code():
-    assert len(code_blocks("blog.md")) == 3
-    assert code_blocks("blog.zh-CN.md") == code_blocks("blog.md")

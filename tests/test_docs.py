@@ -4,6 +4,7 @@ import pathlib
 import re
 
 import keras
+import numpy as np
 import pytest
 
 import keras_flows
@@ -11,6 +12,7 @@ import keras_flows
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PRINTED = re.compile(r"print\(.*  # (.*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Pages whose blocks need several devices.
 ELSEWHERE = {"devices.md"}
@@ -34,8 +36,8 @@ def short(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     mnist, fit = keras_flows.datasets.mnist, keras.Model.fit
 
-    def few(path=None):
-        return tuple((x[:256], y[:256]) for x, y in mnist(path))
+    def few(path=None, labels=True):
+        return tuple((x[:256], y[:256]) for x, y in mnist(path, labels))
 
     def once(self, *args, **options):
         return fit(self, *args, **{**options, "epochs": 1, "verbose": 0})
@@ -45,10 +47,35 @@ def short(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("page", code_pages())
-def test_the_code_blocks_of_a_page_run_one_after_another(page, short):
+def test_the_code_blocks_of_a_page_run_one_after_another(page, short, capsys):
     names = {"__name__": "__main__"}
     for number, block in enumerate(blocks(page), 1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+        assert not page.name.startswith("blog") or names.get("error", 0) < 1e-5  # of a decoder
+    printed = capsys.readouterr().out.splitlines()
+    for comment in PRINTED.findall("".join(blocks(page))):
+        pieces = ".*".join(re.escape(piece) for piece in comment.split("..."))
+        assert any(re.fullmatch(pieces, line) for line in printed), comment
+
+
+@pytest.mark.slow
+def test_the_variational_flow_of_the_page_finds_its_target():
+    block = next(b for b in blocks(ROOT / "docs" / "data.md") if "ReverseKL" in b)
+    names = {"__name__": "__main__"}
+    exec(block.replace("np.zeros((50, 1))", "np.zeros((2000, 1))"), names)
+    x = names["flow"].sample(4000, seed=0)
+    assert abs(x[:, 0].std() - 1) < 0.15
+    np.testing.assert_allclose(x[:, 1].mean(), 1, atol=0.25)
+    assert np.std(x[:, 1] - x[:, 0] ** 2) < 0.65
+
+
+def test_the_chinese_pages_have_the_same_code():
+    chinese = sorted((ROOT / "docs").glob("*.zh-CN.md"))
+    bare = lambda page: [re.sub(r" *#.*", "", block) for block in blocks(page)]  # noqa: E731
+    assert chinese
+    for page in chinese:
+        english = page.with_name(page.name.replace(".zh-CN", ""))
+        assert bare(page) == bare(english) != []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
