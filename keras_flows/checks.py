@@ -15,7 +15,7 @@ def check_values(takes, inputs, latent=False):
     """
     parts = inputs if isinstance(inputs, list) else [inputs]
     for place, part in enumerate(parts):
-        if not isinstance(part, np.ndarray) or latent and not place:
+        if not isinstance(part, np.ndarray) or not part.size or latent and not place:
             continue
         check_finite(part, takes.names[place])
         if place in takes.labels:

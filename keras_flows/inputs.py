@@ -96,6 +96,7 @@ class Inputs:
         """
         parts = [numbers(part) for part in self._in_order(x, context)]
         if any(is_tensor(part) for part in parts):
+            check_values(self, parts, latent)  # the last look at arrays beside tensors
             parts = [p if is_tensor(p) else ops.convert_to_tensor(p) for p in parts]
         data = parts[0] if latent else self._data(parts)
         contexts = [for_each(part, s, data) for part, s in zip(parts[1:], self.shapes[1:])]
