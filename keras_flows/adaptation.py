@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.graph import called_on_inputs, operations
-from keras_flows.layers.flow_layer import Ledger, adapting
+from keras_flows.layers.ledger import Ledger, adapting
 
 ROWS = 50_000  # that go through the layers
 VALUES = 2**26  # of which moments are taken at once

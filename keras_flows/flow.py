@@ -15,7 +15,8 @@ from keras_flows.inputs import Inputs
 from keras_flows.latents import Latents
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.dequantize import Dequantize
-from keras_flows.layers.flow_layer import Ledger, register
+from keras_flows.layers.flow_layer import register
+from keras_flows.layers.ledger import Ledger
 from keras_flows.priors import StandardNormal
 from keras_flows.state import KeepsState
 

@@ -7,7 +7,7 @@ import keras
 
 from keras_flows.layers.flow_layer import FlowLayer
 from keras_flows.layers.split import Concat
-from keras_flows.messages import shortened
+from keras_flows.messages import no_inverse, shortened
 
 
 def invert(model, name=None):
@@ -112,7 +112,7 @@ class _Walk:
             op = node.operation
             needed = [*node.output_tensors, *conditions]
             unknown = [f"'{t.name}'" for t in needed if id(t) not in self.known]
-            why = f"needs {', '.join(unknown)} first" if unknown else _no_inverse(op)
+            why = f"needs {', '.join(unknown)} first" if unknown else no_inverse(op)
             lines.append(f"'{op.name}' ({type(op).__name__}) {why}")
         blocked = "; ".join(lines) or "no output leads back to it"
         return (
@@ -121,25 +121,6 @@ class _Walk:
             f"flow layers that lose nothing. Received: outputs "
             f"{[tuple(t.shape) for t in _functional(model).outputs]}."
         )
-
-
-# Layers and operations of Keras that have no inverse, and the flow layers to use instead.
-INSTEAD = {
-    "Normalization": "Standardize",
-    "BatchNormalization": "BatchNormFlow",
-    "Rescaling": "Rescale",
-    "TrueDivide": "Rescale",
-    "Flatten": "Reshape",
-    "Reshape": "Reshape",
-    "Concatenate": "Concat",
-    "Dense": "InvDense",
-    "GaussianNoise": "GaussianNoise",
-}
-
-
-def _no_inverse(operation):
-    name = INSTEAD.get(type(operation).__name__)
-    return "has no inverse" + (f"; keras_flows.layers.{name} has one" if name else "")
 
 
 def _functional(model):

@@ -8,7 +8,7 @@ from keras_flows.data import rows_a_batch
 from keras_flows.devices import predict
 from keras_flows.graph import joined_sizes
 from keras_flows.inputs import spread
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 
 
 class Latents:

@@ -8,3 +8,23 @@ def shortened(value, limit=100):
     text = repr(value)
     size = f", {len(value)} in all" if hasattr(value, "__len__") else ""
     return text if len(text) <= limit else f"{text[:limit]}...{size}"
+
+
+# Layers and operations of Keras that have no inverse, and the flow layers to use instead.
+INSTEAD = {
+    "Normalization": "Standardize",
+    "BatchNormalization": "BatchNormFlow",
+    "Rescaling": "Rescale",
+    "TrueDivide": "Rescale",
+    "Flatten": "Reshape",
+    "Reshape": "Reshape",
+    "Concatenate": "Concat",
+    "Dense": "InvDense",
+    "GaussianNoise": "GaussianNoise",
+}
+
+
+def no_inverse(operation):
+    """That an operation has no inverse, and which flow layer has."""
+    name = INSTEAD.get(type(operation).__name__)
+    return "has no inverse" + (f"; keras_flows.layers.{name} has one" if name else "")

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_flows.data import are_arrays, first_batch
-from keras_flows.layers.flow_layer import Ledger, adapting
+from keras_flows.layers.ledger import Ledger, adapting
 
 
 def adapt(model, x):

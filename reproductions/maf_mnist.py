@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_flows import datasets, invert
 from keras_flows.layers import Reshape
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.models import MAF
 from reproductions import arguments, common, images, scripts
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_flows.grids import grid, write_png
 from keras_flows.layers import Patchify, TransformerAutoregressive
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.models import TarFlow
 from reproductions import arguments, common, images
 

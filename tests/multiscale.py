@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_flows import invert
 from keras_flows.layers import Dequantize
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.models import Glow, RealNVP
 from tests.numeric import array
 

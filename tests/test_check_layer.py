@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_flows
 from keras_flows.layers import Actnorm, CondActnorm, Dequantize, Squeeze
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.testing import check_layer
 from tests.nets import Sinh
 from tests.numeric import array

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_flows import layers
 from keras_flows.inputs import spread
-from keras_flows.layers.flow_layer import Ledger, adapting
+from keras_flows.layers.ledger import Ledger, adapting
 from keras_flows.models import Glow
 from tests.multiscale import VARIANTS, Whole, smooth_pictures, trained
 from tests.numeric import array, encode, jacobian_log_det, perturb

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_flows
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.testing import LayerCheck
 from tests.layers import BAD_OPTIONS, CASES, WEIGHTED
 from tests.nets import Sinh

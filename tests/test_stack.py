@@ -8,7 +8,7 @@ from keras import ops
 from keras_flows import Flow, autodiff, layers, lean, networks
 from keras_flows.cost import multiply_adds
 from keras_flows.layers import repeats
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.models import Glow
 from tests.multiscale import smooth_pictures, train_briefly
 from tests.nets import Sinh, affine, conv_net, glow_step, net, net64

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_flows import layers
 from keras_flows.callbacks import SampleGrid
-from keras_flows.layers.flow_layer import Ledger
+from keras_flows.layers.ledger import Ledger
 from keras_flows.models import TarFlow
 from tests.multiscale import Whole, eager, smooth_pictures
 from tests.numeric import array, encode, gradient, jacobian_log_det, perturb

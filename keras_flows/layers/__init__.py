@@ -7,8 +7,8 @@ from keras_flows.layers.checkerboard import CheckerboardCouple
 from keras_flows.layers.class_vector import ClassVector
 from keras_flows.layers.cond_actnorm import CondActnorm
 from keras_flows.layers.constrained import Constrained
-from keras_flows.layers.couple_wrapper import AffineCouple, CoupleWrapper
-from keras_flows.layers.coupling import AddCouple, Coupling
+from keras_flows.layers.couple_wrapper import AddCouple, AffineCouple, CoupleWrapper
+from keras_flows.layers.coupling import Coupling
 from keras_flows.layers.dequantize import (
     Dequantize,
     GaussianNoise,

@@ -5,6 +5,7 @@ import math
 from keras import ops
 
 from keras_flows.layers.flow_layer import positions, register
+from keras_flows.layers.ledger import record
 from keras_flows.layers.scale import DataInit
 
 
@@ -71,7 +72,7 @@ class BatchNormFlow(DataInit):
         for average, value in zip(running, now):
             value = ops.stop_gradient(value)
             average.assign(self.momentum * average + (1 - self.momentum) * value)
-        self._record(log_det)
+        record(self, log_det)
         return z
 
     def _moments(self, x):

@@ -6,15 +6,8 @@ import keras
 from keras import ops
 
 from keras_flows import lean
-from keras_flows.layers.flow_layer import (
-    FlowLayer,
-    Ledger,
-    adapting,
-    is_adapting,
-    is_shape,
-    register,
-    serialize_shared,
-)
+from keras_flows.layers.flow_layer import FlowLayer, is_shape, register, serialize_shared
+from keras_flows.layers.ledger import Ledger, adapting, is_adapting
 from keras_flows.layers.prepared import prepare_stack, rows_of_prepared
 from keras_flows.layers.repeats import can_stack, pays, repeated, values_later
 from keras_flows.layers.stack import Series, Stack, Stacked

@@ -1,10 +1,45 @@
-"""Affine couplings in the functional style of the blog series' Glow."""
+"""Couplings of two parts, in the functional style of the blog series: networks outside, or held."""
 
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, Ledger, check_list, register, serialize_shared
+from keras_flows.layers.flow_layer import FlowLayer, check_list, register, serialize_shared
+from keras_flows.layers.ledger import Ledger
 from keras_flows.layers.signatures import ByName
+
+
+@register
+class AddCouple(ByName, FlowLayer):
+    """Additive coupling with a shift from outside: [x1, x2, m] -> [x1, x2 - m], log-det 0.
+
+    `m` is any network's output for x1, in the functional style of the blog
+    series. The inverse takes [z1, z2, m] and gives [z1, z2 + m]; `invert`
+    evaluates the network again by itself. Shapes: three tensors, `m` of x2's
+    shape; raises ValueError otherwise. Paper: NICE (1410.8516) section 3.2.
+
+    >>> x1, x2 = AddCouple()([x1, x2, network(x1)])
+    """
+
+    volume_preserving = True
+
+    conditions = 1
+    passthrough = {0: 0}
+
+    def build(self, input_shape):
+        check_list(self, input_shape, 3)
+        if tuple(input_shape[1]) != tuple(input_shape[2]):
+            raise ValueError(
+                "AddCouple takes [x1, x2, shift] with the shift in the shape of x2. "
+                f"Received: shapes {input_shape}."
+            )
+
+    def encode(self, x):
+        x1, x2, shift = x
+        return [x1, x2 - shift], None
+
+    def decode(self, z):
+        z1, z2, shift = z
+        return [z1, z2 + shift], None
 
 
 @register

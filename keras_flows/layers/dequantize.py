@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, Ledger, register
+from keras_flows.layers.flow_layer import FlowLayer, register
+from keras_flows.layers.ledger import Ledger
 
 
 def sample_size(x):

@@ -1,6 +1,5 @@
-"""The contract of every flow layer, the ledger of log-determinants, and `Inverse`."""
+"""The contract of every flow layer, and `Inverse`."""
 
-import contextvars
 import math
 import random
 
@@ -9,50 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_flows import lean
-from keras_flows.scopes import holding
+from keras_flows.layers.ledger import is_adapting, record
 
 PACKAGE = "keras_flows"
 register = keras.saving.register_keras_serializable(package=PACKAGE)
-
-_ledger = contextvars.ContextVar("keras_flows_ledger", default=None)
-_adapting = contextvars.ContextVar("keras_flows_adapting", default=False)
-
-
-class Ledger:
-    """Collects the log-determinants of the flow layers called inside it.
-
-    `with Ledger() as ledger: z = encoder(x)` leaves in `ledger.total()` the
-    log|det dz/dx| of the whole encoder, a scalar or of shape `(batch,)`. One
-    inside a layer, `Ledger(Ledger.active())`, asks for a density only where
-    one was asked for outside.
-    """
-
-    def __init__(self, density=True):
-        self.entries, self.density = [], density
-
-    def __enter__(self):
-        self._token = _ledger.set(self)
-        return self
-
-    def __exit__(self, *_):
-        _ledger.reset(self._token)
-
-    def total(self):
-        return sum(self.entries[1:], self.entries[0]) if self.entries else ops.zeros(())
-
-    @staticmethod
-    def active():
-        """Whether a density is being computed."""
-        return _ledger.get() is not None and _ledger.get().density
-
-
-def adapting():
-    """Flow layers called eagerly inside initialise themselves from their input."""
-    return holding(_adapting, True)
-
-
-def is_adapting():
-    return _adapting.get()
 
 
 @register
@@ -100,7 +59,7 @@ class FlowLayer(keras.layers.Layer):
         self._adapt_if_asked(inputs)
         outputs, log_det = check_result(self, lean.encode(self, inputs), inputs)
         if log_det is not None:
-            self._record(ops.convert_to_tensor(log_det, self.variable_dtype))
+            record(self, ops.convert_to_tensor(log_det, self.variable_dtype))
         return outputs
 
     @property
@@ -111,13 +70,6 @@ class FlowLayer(keras.layers.Layer):
     def _adapt_if_asked(self, inputs):
         if is_adapting():
             self.adapt(inputs)
-
-    def _record(self, log_det):
-        ledger = _ledger.get()
-        if ledger is None:
-            self.add_loss(-ops.mean(log_det))
-        else:
-            ledger.entries.append(log_det)
 
     def adapt(self, inputs):
         """Data-dependent initialisation from one batch; most layers have none."""

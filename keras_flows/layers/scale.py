@@ -9,11 +9,11 @@ from keras import ops
 from keras_flows.layers.flow_layer import (
     FlowLayer,
     fixed_last_axis,
-    is_adapting,
     known_size,
     positions,
     register,
 )
+from keras_flows.layers.ledger import is_adapting
 from keras_flows.layers.signatures import ByName
 
 

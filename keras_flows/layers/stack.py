@@ -9,7 +9,7 @@ from keras import ops
 from keras.src.backend.common.global_state import get_global_attribute
 
 from keras_flows import autodiff
-from keras_flows.layers.flow_layer import is_adapting
+from keras_flows.layers.ledger import is_adapting
 from keras_flows.layers.repeats import can_loop, loops, variables_of
 from keras_flows.state import unique_paths
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.layers.flow_layer import is_adapting, register
+from keras_flows.layers.flow_layer import register
+from keras_flows.layers.ledger import is_adapting
 
 
 @register

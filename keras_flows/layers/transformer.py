@@ -6,6 +6,7 @@ from keras import ops
 from keras_flows.autodiff import loop
 from keras_flows.layers.elementwise import Affine
 from keras_flows.layers.flow_layer import FlowLayer, is_shape, register
+from keras_flows.layers.ledger import record
 from keras_flows.networks.transformer import CausalTransformer
 
 
@@ -107,7 +108,7 @@ class TransformerAutoregressive(FlowLayer):
     def call(self, inputs, training=None):
         self._adapt_if_asked(inputs)
         z, log_det = self.encode(inputs, low=bool(training))
-        self._record(log_det)
+        record(self, log_det)
         return z
 
     def _parts(self, inputs):
