@@ -342,6 +342,7 @@ def test_what_takes_turns_is_compared_within_each_turn():
     assert calls == ["floor", "flow", "flow", "floor", "floor", "flow", "flow", "floor"]
 
 
+@pytest.mark.slow
 def test_flows_and_floors_take_turns_in_one_process(monkeypatch, tmp_path):
     monkeypatch.setitem(BENCHMARKS["nice"].sizes, "hidden", (8,))
     monkeypatch.setattr(turns, "measured", lambda _, task, __: turns_worker.measure(**task))
