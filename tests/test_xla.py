@@ -23,12 +23,12 @@ def lean(flow, backprop):
 
 FLOWS = {
     "Glow": glow,
-    "IAF": lambda: IAF(4, steps=2, hidden=(8, 8)),
 }
 SLOW = {
     "Glow, reversible": lambda: lean(glow(), "reversible"),
     "Glow, remat": lambda: lean(glow(), "remat"),
     "Glow of the paper": lambda: glow(variant="paper"),
+    "IAF": lambda: IAF(4, steps=2, hidden=(8, 8)),
     "Jet": lambda: Jet(**PICTURE, patch=2, couplings=3, depth=16, channels=8),
     "MAF": lambda: MAF(4, steps=2, hidden=(8, 8)),
     "NICE": lambda: NICE(dims=4, couplings=2, hidden=(8,)),
