@@ -21,6 +21,7 @@ class Fitting:
                 "A flow is trained by its negative log-likelihood: compile takes no loss and no "
                 f"metrics. Measure others in a callback, by log_prob or sample. Received: {wrong}."
             )
+        self._jit_compile_option = kwargs.get("jit_compile", "auto")
         super().compile(optimizer, **kwargs)
 
     def compile_from_config(self, config):
@@ -31,8 +32,10 @@ class Fitting:
         self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self):
-        # On torch Keras names its own subclass of the optimizer, which no other backend can load.
         config = super().get_compile_config()
+        # Keras saves what "auto" is on this backend: files from JAX would be compiled on torch.
+        config["jit_compile"] = self._jit_compile_option
+        # On torch Keras names its own subclass of the optimizer, which no other backend can load.
         optimizer = config.get("optimizer")
         if isinstance(optimizer, dict) and "backend.torch" in (optimizer["module"] or ""):
             optimizer.update(module="keras.optimizers", registered_name=None)

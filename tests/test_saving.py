@@ -145,3 +145,13 @@ def test_a_network_in_two_couplings_is_one_after_loading(tmp_path):
     again = files(flow, data, tmp_path)
     assert len(again.trainable_variables) == 2
     np.testing.assert_allclose(again.encode(data), flow.encode(data), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"jit_compile": False}])
+def test_a_file_has_the_choice_of_compiling_that_was_made(options, tmp_path):
+    flow = vector_flow()
+    flow.compile("adam", **options)
+    flow.save(tmp_path / "flow.keras")
+    again = keras.saving.load_model(tmp_path / "flow.keras")
+    for each in (flow, again):
+        assert each.get_compile_config()["jit_compile"] == options.get("jit_compile", "auto")
