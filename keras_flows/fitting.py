@@ -33,8 +33,9 @@ class Fitting:
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        # Keras saves what "auto" is on this backend: files from JAX would be compiled on torch.
-        config["jit_compile"] = self._jit_compile_option
+        if "jit_compile" in config:
+            # Keras saves what "auto" is on this backend: files from JAX would be compiled on torch.
+            config["jit_compile"] = self._jit_compile_option
         # On torch Keras names its own subclass of the optimizer, which no other backend can load.
         optimizer = config.get("optimizer")
         if isinstance(optimizer, dict) and "backend.torch" in (optimizer["module"] or ""):

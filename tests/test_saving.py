@@ -155,3 +155,4 @@ def test_a_file_has_the_choice_of_compiling_that_was_made(options, tmp_path):
     again = keras.saving.load_model(tmp_path / "flow.keras")
     for each in (flow, again):
         assert each.get_compile_config()["jit_compile"] == options.get("jit_compile", "auto")
+    vector_flow().save(tmp_path / "never_compiled.keras")
