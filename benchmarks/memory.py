@@ -9,7 +9,7 @@ import sys
 from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
 from benchmarks.processes import attempted, measured, publish, say
-from keras_flows.lean import MODES
+from keras_flows.core.memory import MODES
 
 HEADER = (
     "backend", "backprop", "depth", "activations, MiB", "of the smallest depth's",

@@ -1,21 +1,13 @@
 """Normalizing flows as Keras 3 layers and models."""
 
-from keras_flows import (
-    callbacks,
-    datasets,
-    grids,
-    layers,
-    models,
-    networks,
-    pictures,
-    priors,
-    tables,
-    toys,
-)
+from keras_flows import layers, models, networks, priors
+from keras_flows.core.graph import invert
+from keras_flows.data import datasets, pictures, tables, toys
 from keras_flows.flow import Flow
-from keras_flows.graph import invert
-from keras_flows.guided import GuidedFlow
-from keras_flows.plain import adapt
+from keras_flows.flow.plain import adapt
+from keras_flows.models.guided import GuidedFlow
+from keras_flows.plots import grids
+from keras_flows.training import callbacks
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,64 +1,7 @@
-"""Jet (2412.15129) on CIFAR-10, for which the paper has no figure: 3.66 bits/dim on ImageNet64.
+"""Jet (2412.15129) on CIFAR-10, for which the paper has no figure: 3.66 bits/dim on ImageNet64."""
 
-The optimizer is the paper's: AdamW whose rate rises for a tenth of the steps and falls along a
-cosine, and which takes 1e-5 of the weights off at the highest rate; pictures a step, width and
-steps are cut down to CIFAR-10.
-
-CIFAR-10 is Keras' own, or --data, an npz in the same layout. The last --holdout of the 50,000
-training pictures choose the epoch; bits/dim are reported on the 10,000 test pictures. Pictures
-and metrics.json go to --out.
-"""
-
-from keras_flows.models import Jet
-from reproductions import common, images, scripts
-
-NAME = "jet_cifar10"
-
-
-def options(argv=None):
-    p = images.parser(
-        __doc__,
-        NAME,
-        epochs=200,
-        batch_size=256,
-        learning_rate=3e-4,
-        rows=10,
-        columns=10,
-        temperature=1.0,
-        holdout=2000,
-        data=common.CIFAR10,
-        optimizer="adamw",
-        weight_decay=1 / 30,  # Keras multiplies it by the learning rate.
-        beta_2=0.95,
-        schedule="cosine",
-        warmup=3750,
-        clip=1.0,
-    )
-    add = p.add_argument
-    add("--patch", type=common.positive, default=4, help="side of a patch")
-    add("--couplings", type=common.positive, default=32, help="how many")
-    add("--depth", type=common.positive, default=2, help="attention blocks of a coupling")
-    add("--channels", type=common.positive, default=256, help="width of the transformers")
-    return common.parse(p, NAME, argv)
-
-
-def build(args):
-    return Jet(
-        image_shape=(32, 32, 3),
-        patch=args.patch,
-        couplings=args.couplings,
-        depth=args.depth,
-        channels=args.channels,
-        levels_per_channel=2**args.bits,
-        seed=args.seed,
-    )
-
-
-@scripts.script(NAME, options)
-def main(args):
-    same = ("patch", "couplings", "depth", "channels")
-    images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
-
+from keras_flows.recipes.jet_cifar10 import NAME, main
+from keras_flows.training import scripts
 
 if __name__ == "__main__":
     scripts.run(NAME, main)

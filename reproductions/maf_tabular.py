@@ -1,56 +1,7 @@
-"""MAF (1705.07057) on tables: POWER, GAS, HEPMASS, MINIBOONE, BSDS300, or one's own.
+"""MAF (1705.07057) on tables: POWER, GAS, HEPMASS, MINIBOONE, BSDS300, or one's own."""
 
---data power --file data.npy takes a data set of the paper with its preprocessing and its sizes of
-networks; --data FILE.csv (or npz, npy, parquet) any table, of the columns that --columns and --drop
-choose, whose likelihood is then in nats in the table's units. A tenth of the rows is held out to
-measure on, a tenth of the rest chooses the epoch and ends the training (--patience). The defaults
-are the paper's: 5 steps, Adam at 1e-4, batches of 100, until the validation likelihood has not
-risen for 30 epochs; --mixture 10 is MAF MoG. At the end the published rows stand beside ours.
-loss.png, columns.png and metrics.json go to --out.
-"""
-
-from keras_flows.models import MAF
-from reproductions import common, density, scripts
-
-NAME = "maf_tabular"
-# The paper's widths; it tried 1 and 2 hidden layers.
-HIDDEN = {"power": 100, "gas": 100, "hepmass": 512, "miniboone": 512, "bsds300": 512}
-SAME = ("steps", "hidden", "activation", "mixture", "order", "norm")
-
-
-def options(argv=None):
-    p = density.parser(__doc__, NAME, epochs=1000, batch_size=100, learning_rate=1e-4)
-    add = p.add_argument
-    add("--steps", type=common.positive, default=5, help="autoregressive layers")
-    add("--hidden", type=common.positive, nargs="+", help="widths of each MADE [the paper's]")
-    add("--activation", choices=("relu", "tanh"), help="of each MADE [relu; for gas tanh]")
-    add("--mixture", type=common.positive, help="Gaussians of a mixture as the base: MAF MoG")
-    add("--order", choices=("alternating", "random"), default="alternating", help="of columns")
-    add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
-    args = common.parse(p, NAME, argv)
-    name = str(args.data)
-    args.hidden = args.hidden or [HIDDEN.get(name, 100)] * 2
-    args.activation = args.activation or ("tanh" if name == "gas" else "relu")
-    return args
-
-
-def build(args, dims):
-    return MAF(
-        dims,
-        steps=args.steps,
-        hidden=tuple(args.hidden),
-        activation=args.activation,
-        order=args.order,
-        norm=args.norm,
-        mixture=args.mixture,
-        seed=args.seed,
-    )
-
-
-@scripts.script(NAME, options)
-def main(args):
-    density.reproduce(NAME, args, lambda dims: build(args, dims), SAME)
-
+from keras_flows.recipes.maf_tabular import NAME, main
+from keras_flows.training import scripts
 
 if __name__ == "__main__":
     scripts.run(NAME, main)

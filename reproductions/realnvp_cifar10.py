@@ -1,52 +1,7 @@
-"""RealNVP (1605.08803) on CIFAR-10: the paper's configuration, 3.49 bits/dim.
+"""RealNVP (1605.08803) on CIFAR-10: the paper's configuration, 3.49 bits/dim."""
 
-CIFAR-10 is Keras' own, or --data, an npz in the same layout. The last --holdout of the 50,000
-training pictures choose the epoch; bits/dim are reported on the 10,000 test pictures. Pictures
-and metrics.json go to --out.
-"""
-
-from keras_flows.models import RealNVP
-from reproductions import common, images, scripts
-
-NAME = "realnvp_cifar10"
-
-
-def options(argv=None):
-    p = images.parser(
-        __doc__,
-        NAME,
-        epochs=100,
-        batch_size=64,
-        learning_rate=1e-3,
-        rows=10,
-        columns=10,
-        temperature=1.0,
-        holdout=2000,
-        data=common.CIFAR10,
-        clip=100.0,
-    )
-    p.add_argument("--level", type=common.positive, default=2, help="scales")
-    p.add_argument("--hidden", type=common.positive, default=64, help="channels, first scale")
-    p.add_argument("--blocks", type=common.positive, default=8, help="residual blocks a network")
-    return common.parse(p, NAME, argv)
-
-
-def build(args):
-    return RealNVP(
-        image_shape=(32, 32, 3),
-        levels=args.level,
-        hidden=args.hidden,
-        blocks=args.blocks,
-        levels_per_channel=2**args.bits,
-        seed=args.seed,
-    )
-
-
-@scripts.script(NAME, options)
-def main(args):
-    same = ("level", "hidden", "blocks")
-    images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
-
+from keras_flows.recipes.realnvp_cifar10 import NAME, main
+from keras_flows.training import scripts
 
 if __name__ == "__main__":
     scripts.run(NAME, main)

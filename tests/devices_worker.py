@@ -24,10 +24,14 @@ import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
 
 from keras_flows import Flow, layers  # noqa: E402
-from keras_flows.callbacks import AveragedWeights, Checkpoint, RollbackOnCollapse  # noqa: E402
-from keras_flows.data import Shuffled  # noqa: E402
+from keras_flows.flow.batches import Shuffled  # noqa: E402
 from keras_flows.models import VAE, Glow  # noqa: E402
-from reproductions import nice_mnist  # noqa: E402
+from keras_flows.recipes import nice_mnist  # noqa: E402
+from keras_flows.training.callbacks import (  # noqa: E402
+    AveragedWeights,
+    Checkpoint,
+    RollbackOnCollapse,
+)
 from tests.multiscale import smooth_pictures  # noqa: E402
 
 

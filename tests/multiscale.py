@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_flows import invert
+from keras_flows.core.ledger import Ledger
 from keras_flows.layers import Dequantize
-from keras_flows.layers.ledger import Ledger
 from keras_flows.models import Glow, RealNVP
 from tests.numeric import array
 

@@ -5,9 +5,10 @@ import math
 import keras
 import numpy as np
 
-from keras_flows import Flow, evaluation, layers
-from keras_flows.autodiff import compiled
-from keras_flows.evaluation import (
+from keras_flows import Flow, layers
+from keras_flows.backend.autodiff import compiled
+from keras_flows.testing import evaluation
+from keras_flows.testing.evaluation import (
     array,
     arrays,
     encode,
@@ -18,7 +19,7 @@ from keras_flows.evaluation import (
     pack,
     split_conditions,
 )
-from keras_flows.evaluation import moved as perturb
+from keras_flows.testing.evaluation import moved as perturb
 
 __all__ = [
     "array",

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.layers.ledger import Ledger
+from keras_flows.core.ledger import Ledger
 from keras_flows.networks import ResidualNet
 from tests.layers import normal
 from tests.numeric import array, encode, gradient, perturb

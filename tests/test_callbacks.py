@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from keras_flows import Flow, layers
-from keras_flows.callbacks import (
+from keras_flows.core.repeats import stacking
+from keras_flows.data.shuffled import Shuffled
+from keras_flows.files import write_json
+from keras_flows.models import NICE
+from keras_flows.training.callbacks import (
     AveragedWeights,
     Checkpoint,
     RollbackOnCollapse,
@@ -18,10 +22,6 @@ from keras_flows.callbacks import (
     StopAfter,
     StopOnInterrupt,
 )
-from keras_flows.data import Shuffled
-from keras_flows.files import write_json
-from keras_flows.layers.repeats import stacking
-from keras_flows.models import NICE
 
 
 def small_flow(rate=0.01, variant="blog"):

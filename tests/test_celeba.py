@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from keras_flows import pictures, reading
+from keras_flows import pictures
+from keras_flows.data import reading
 from tests.images import in_time
 
 PARTITION = {

@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 import keras_flows
+from keras_flows.core.ledger import Ledger
 from keras_flows.layers import Actnorm, CondActnorm, Dequantize, Squeeze
-from keras_flows.layers.ledger import Ledger
 from keras_flows.testing import check_layer
 from tests.nets import Sinh
 from tests.numeric import array

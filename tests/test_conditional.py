@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.callbacks import SampleGrid
-from keras_flows.grids import reconstruction_rows, temperature_sweep, to_pictures
+from keras_flows.plots.grids import reconstruction_rows, temperature_sweep, to_pictures
+from keras_flows.training.callbacks import SampleGrid
 from tests.flows import trained, vector_flow, vectors
 from tests.nets import net_of_two
 from tests.numeric import array, perturb

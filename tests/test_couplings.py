@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import layers
-from keras_flows.layers.ledger import Ledger
+from keras_flows.core.ledger import Ledger
 from tests.layers import normal
 from tests.nets import net, net_of_two
 from tests.numeric import array, encode, perturb

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_flows.data import Shuffled
+from keras_flows.data.shuffled import Shuffled
 
 
 def pixels(n=12):

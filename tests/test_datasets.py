@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_flows import datasets, grids, reading
+from keras_flows import datasets, grids
+from keras_flows.data import reading
 from keras_flows.files import written_whole
 from tests.flows import pixel_flow
 from tests.images import in_time

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_flows import decoding
+from keras_flows.data import decoding
 from tests.images import BLUE, GREEN, RED, encoded, in_time, load, noise, plain, write
 
 

@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_flows import layers
-from keras_flows.inputs import spread
-from keras_flows.layers.ledger import Ledger, adapting
+from keras_flows.core.ledger import Ledger, adapting
+from keras_flows.flow.inputs import spread
 from keras_flows.models import Glow
 from tests.multiscale import VARIANTS, Whole, smooth_pictures, trained
 from tests.numeric import array, encode, jacobian_log_det, perturb

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_flows import cli, manipulation
-from reproductions import glow_celeba, glow_cifar10, glow_mnist, glow_options, images
+from keras_flows import cli
+from keras_flows.plots import manipulation
+from keras_flows.recipes import glow_celeba, glow_cifar10, glow_mnist, glow_options
+from keras_flows.training import images
 
 SMALL = "--img-size 8 --level 1 --depth 1 --hidden 4 --holdout 16 --batch-size 8".split()
 RUN = [*SMALL, *"--steps-per-epoch 3 --rows 2 --columns 3 --learning-rate 0.01".split()]

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from reproductions import common, glow_permutations
+from keras_flows.recipes import glow_permutations
+from keras_flows.training import common
 
 
 def flow(permutation, seed, bits):

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import invert, layers
-from keras_flows.layers.ledger import Ledger
+from keras_flows.core.ledger import Ledger
 from tests.layers import normal
 from tests.nets import net
 from tests.numeric import array, arrays, flat, pack, perturb

@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from keras_flows import datasets, decoding
-from reproductions import pickles
+from keras_flows import datasets
+from keras_flows.data import decoding, pickles
 from tests.images import encoded, load, noise, plain, write
 from tests.test_pickles import PANDAS_3
 

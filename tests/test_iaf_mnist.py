@@ -1,4 +1,4 @@
-"""`models.iaf_vae.VAE` and the script `reproductions.iaf_mnist`."""
+"""`models.iaf_vae.VAE` and the script `keras_flows.recipes.iaf_mnist`."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_flows import datasets
 from keras_flows.models.iaf_vae import POSTERIORS, VAE
-from reproductions import iaf_mnist
+from keras_flows.recipes import iaf_mnist
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"width": 8, "hidden": (16, 12), "seed": 0}

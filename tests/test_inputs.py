@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.data import rows_a_batch
+from keras_flows.flow.batches import rows_a_batch
 from tests.flows import vector_flow, vectors
 from tests.multiscale import eager
 from tests.numeric import array, perturb

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.mixture import AutoregressiveMixture
+from keras_flows.priors.mixture import AutoregressiveMixture
 from tests.flows import pixel_flow, vectors
 from tests.multiscale import eager
 from tests.numeric import array, perturb

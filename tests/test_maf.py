@@ -8,9 +8,9 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.data import Shuffled
-from keras_flows.mixture import AutoregressiveMixture
+from keras_flows.data.shuffled import Shuffled
 from keras_flows.models import MAF
+from keras_flows.priors.mixture import AutoregressiveMixture
 from tests.flows import trained, vectors
 from tests.multiscale import eager
 from tests.numeric import array, perturb

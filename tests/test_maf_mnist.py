@@ -1,4 +1,4 @@
-"""The script `reproductions.maf_mnist`: what only it computes."""
+"""The script `keras_flows.recipes.maf_mnist`: what only it computes."""
 
 import keras
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 
 from keras_flows import Flow
 from keras_flows.models import MAF
-from reproductions import images, maf_mnist
+from keras_flows.recipes import maf_mnist
+from keras_flows.training import images
 from tests.numeric import perturb
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.cost import multiply_adds
+from keras_flows.core.cost import multiply_adds
 from keras_flows.networks import ConvNet, EdgePad, ResidualNet, WeightNormConv2D
 from keras_flows.networks.convolution import Convolution
 from tests.numeric import array, perturb

@@ -1,4 +1,4 @@
-"""The script `reproductions.nice_mnist`, from end to end and killed on the way."""
+"""The script `keras_flows.recipes.nice_mnist`, from end to end and killed on the way."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from keras_flows import Flow, cli, datasets, layers
 from keras_flows.models.nice import coupling_net
-from reproductions import nice_mnist
+from keras_flows.recipes import nice_mnist
 
 ROOT = Path(__file__).parents[1]
 SMALL = "--limit 384 --hidden 8 --couplings 2 --holdout 200 --batch-size 64 --epochs 3".split()

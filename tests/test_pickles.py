@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 import pytest
 
-from reproductions import pickles
-from reproductions import tables as sets
+from keras_flows.data import pickles
+from keras_flows.data import tabular as sets
 
 ROWS = [[0, 0.5, 4, 7], [1, 1.5, 5, 8], [2, 2.5, 6, 9]]
 # pandas 3.1: DataFrame({"Time": integers, "a": floats, "b": float32, "c": floats}).

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from keras_flows import decoding, picture_cache
+from keras_flows.data import decoding, picture_cache
 from tests.images import BLUE, GREEN, RED, load, plain, write
 
 

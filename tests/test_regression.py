@@ -170,7 +170,7 @@ def test_adapt_stops_at_the_last_layer_that_waits():
 
 
 def test_of_very_many_rows_inner_layers_see_some_and_outer_ones_all(monkeypatch):
-    monkeypatch.setattr("keras_flows.adaptation.ROWS", 10)
+    monkeypatch.setattr("keras_flows.flow.adaptation.ROWS", 10)
     x = keras.Input((2,))
     h = layers.Standardize()(x)
     flow, data = Flow(keras.Model(x, layers.Actnorm()(layers.Rescale(3.0)(h)))), vectors(1000, 2)

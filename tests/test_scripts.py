@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from keras_flows.files import locked, write_json, written_whole
-from reproductions import arguments, common, glow_celeba, nice_mnist, progress, scripts
+from keras_flows.recipes import glow_celeba, nice_mnist
+from keras_flows.training import arguments, common, progress, scripts
 
 ROOT = Path(__file__).parents[1]
 

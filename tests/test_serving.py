@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_flows import Flow, layers
-from keras_flows.flow import FORMAT
-from keras_flows.guided import GuidedFlow
+from keras_flows.flow.flow import FORMAT
+from keras_flows.models.guided import GuidedFlow
 from tests.flows import vector_flow, vectors
 from tests.multiscale import eager
 from tests.numeric import perturb

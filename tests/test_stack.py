@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_flows import Flow, autodiff, layers, lean, networks
-from keras_flows.cost import multiply_adds
-from keras_flows.layers import repeats
-from keras_flows.layers.ledger import Ledger
+from keras_flows import Flow, layers, networks
+from keras_flows.backend import autodiff
+from keras_flows.core import memory, repeats
+from keras_flows.core.cost import multiply_adds
+from keras_flows.core.ledger import Ledger
 from keras_flows.models import Glow
 from tests.multiscale import smooth_pictures, train_briefly
 from tests.nets import Sinh, affine, conv_net, glow_step, net, net64
@@ -226,9 +227,9 @@ def test_stacked_steps_are_frozen_together():
     chain(x)
     chain.trainable = True
     chain.steps[2].trainable = False
-    for mode in lean.MODES:
+    for mode in memory.MODES:
         with pytest.raises(ValueError, match="trained or frozen together.*Received: frozen"):
-            with lean.backprop(mode):
+            with memory.backprop(mode):
                 chain(x)
 
 
@@ -248,7 +249,7 @@ def parts(chain, x, mode):
 
     def total(x, *weights):
         scope = keras.StatelessScope(state_mapping=list(zip(trained, weights)))
-        with scope, lean.backprop(mode), Ledger() as ledger:
+        with scope, memory.backprop(mode), Ledger() as ledger:
             z = chain(x)
         log_det = ops.broadcast_to(ledger.total(), x.shape[:1])
         return ops.sum(z * z) + ops.sum(log_det**2)
@@ -289,14 +290,14 @@ def test_a_trained_flow_has_the_same_gradients(variant):
 @pytest.mark.slow
 def test_training_takes_the_same_steps_in_each_mode():
     losses = {}
-    for mode in lean.MODES:
+    for mode in memory.MODES:
         keras.utils.set_random_seed(0)
         flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop=mode)
         flow.compile(keras.optimizers.Adam(0.01))
         x = images((16, *IMAGE))
         losses[mode] = flow.fit(x, epochs=3, verbose=0, shuffle=False).history["loss"]
     assert losses[None][-1] < losses[None][0]
-    for mode in lean.MODES:
+    for mode in memory.MODES:
         np.testing.assert_allclose(losses[mode], losses[None], rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_flows import Flow, layers
-from keras_flows.state import interrupts_later
+from keras_flows.backend.state import interrupts_later
 from tests.flows import vectors
 from tests.nets import net
 from tests.numeric import arrays

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_flows import tables
-from reproductions import tables as sets
+from keras_flows.data import tabular as sets
 
 
 def write(path, text):

@@ -9,9 +9,9 @@ import pytest
 from keras import ops
 
 from keras_flows import layers
-from keras_flows.callbacks import SampleGrid
-from keras_flows.layers.ledger import Ledger
+from keras_flows.core.ledger import Ledger
 from keras_flows.models import TarFlow
+from keras_flows.training.callbacks import SampleGrid
 from tests.multiscale import Whole, eager, smooth_pictures
 from tests.numeric import array, encode, gradient, jacobian_log_det, perturb
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_flows import files, toys
-from reproductions import common, toy_2d
+from keras_flows.recipes import toy_2d
+from keras_flows.training import common
 
 AREA = (2 * toy_2d.SIDE / toy_2d.CELLS) ** 2
 

@@ -14,9 +14,9 @@ from keras import ops
 
 from benchmarks.contenders import glow_keras
 from benchmarks.steps import keras as keras_steps
-from keras_flows.cost import multiply_adds
-from keras_flows.grids import grid, write_png
-from reproductions.machine import device
+from keras_flows.core.cost import multiply_adds
+from keras_flows.plots.grids import grid, write_png
+from keras_flows.training.machine import device
 
 RATE = 1e-4  # the blog series'
 BUILDERS = {"flow": glow_keras.blog, "step": glow_keras.blog, "floor": glow_keras.blog_floor}

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.steps.keras import Stamps, in_order
 from keras_flows import Flow, datasets
-from keras_flows.data import Shuffled
+from keras_flows.data.shuffled import Shuffled
 from keras_flows.layers import Dequantize, Scale
 
 

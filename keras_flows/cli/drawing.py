@@ -18,7 +18,7 @@ def load(args):
 
 def write_grid(args, flow, samples, rows, columns):
     """Samples as one picture to --out."""
-    from keras_flows.grids import grid, write_png
+    from keras_flows.plots.grids import grid, write_png
 
     write_png(args.out, grid(samples, rows, columns, args.image_shape, flow.levels))
     print(args.out)

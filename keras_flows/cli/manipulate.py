@@ -23,9 +23,9 @@ def options(p):
 
 
 def run(args):
-    from keras_flows import datasets, decoding, pictures
-    from keras_flows.manipulation import attribute_direction
-    from keras_flows.manipulation import manipulate as moved
+    from keras_flows.data import datasets, decoding, pictures
+    from keras_flows.plots.manipulation import attribute_direction
+    from keras_flows.plots.manipulation import manipulate as moved
 
     flow = drawing.load(args)
     rows, columns = args.grid

@@ -14,7 +14,7 @@ def options(p):
 
 
 def run(args):
-    from keras_flows.grids import reconstruction_rows
+    from keras_flows.plots.grids import reconstruction_rows
 
     flow = drawing.load(args)
     rows, columns = args.grid

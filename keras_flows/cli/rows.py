@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_flows import tables
+from keras_flows.data import tables
 
 
 def is_table_file(path):

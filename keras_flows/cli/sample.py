@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_flows import tables
 from keras_flows.cli import flows
 from keras_flows.cli import options as o
 from keras_flows.cli.drawing import write_grid
 from keras_flows.cli.rows import Context
-from keras_flows.grids import check_size
+from keras_flows.data import tables
+from keras_flows.plots.grids import check_size
 
 HELP = "samples: a grid of pictures, or rows of a table"
 GRID, ROWS = "15x15", 1000

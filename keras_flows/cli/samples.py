@@ -62,7 +62,7 @@ def read_table(args, flow):
 
 def read_pictures(args, flow):
     """Samples that are pictures, with labels if the flow is conditional."""
-    from keras_flows import datasets
+    from keras_flows.data import datasets
 
     shape, limit = flow.data_shape, args.limit or PICTURES
     if args.data and not _are_arrays(args.data):
@@ -92,7 +92,7 @@ def _are_arrays(path):
 
 def find_pictures(args, flow):
     """The pictures of --data, and which of them are CelebA's test part, or all of them."""
-    from keras_flows import pictures
+    from keras_flows.data import pictures
 
     shape = flow.data_shape
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3 or flow.conditional:

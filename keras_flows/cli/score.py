@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_flows import tables
 from keras_flows.cli import flows, samples
 from keras_flows.cli import options as o
+from keras_flows.data import tables
 from keras_flows.files import written_whole
 
 HELP = "log_prob of each row, or bits/dim of each picture"

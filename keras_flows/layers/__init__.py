@@ -1,5 +1,6 @@
 """Flow layers: each an ordinary Keras layer with `.inverse()` and a log-determinant."""
 
+from keras_flows.core.flow_layer import FlowLayer, Inverse
 from keras_flows.layers.autoregressive import MaskedAutoregressive
 from keras_flows.layers.batch_norm import BatchNormFlow
 from keras_flows.layers.chain import Chain
@@ -17,7 +18,6 @@ from keras_flows.layers.dequantize import (
     Rescale,
     UniformNoise,
 )
-from keras_flows.layers.flow_layer import FlowLayer, Inverse
 from keras_flows.layers.inv_conv import InvConv, InvDense
 from keras_flows.layers.patchify import Patchify, UnPatchify
 from keras_flows.layers.permute import Permute, Shuffle

@@ -3,15 +3,15 @@
 import keras
 from keras import ops
 
-from keras_flows.autodiff import loop
-from keras_flows.layers import elementwise
-from keras_flows.layers.flow_layer import (
+from keras_flows.backend.autodiff import loop
+from keras_flows.core.flow_layer import (
     FlowLayer,
     fixed_last_axis,
     is_shape,
     register,
     serialize_shared,
 )
+from keras_flows.layers import elementwise
 
 
 @register

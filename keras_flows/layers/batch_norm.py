@@ -4,8 +4,8 @@ import math
 
 from keras import ops
 
-from keras_flows.layers.flow_layer import positions, register
-from keras_flows.layers.ledger import record
+from keras_flows.core.flow_layer import positions, register
+from keras_flows.core.ledger import record
 from keras_flows.layers.scale import DataInit
 
 

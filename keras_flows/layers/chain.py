@@ -5,13 +5,13 @@ import functools
 import keras
 from keras import ops
 
-from keras_flows import lean
-from keras_flows.layers.flow_layer import FlowLayer, is_shape, register, serialize_shared
-from keras_flows.layers.ledger import Ledger, adapting, is_adapting
-from keras_flows.layers.prepared import prepare_stack, rows_of_prepared
-from keras_flows.layers.repeats import can_stack, pays, repeated, values_later
-from keras_flows.layers.stack import Series, Stack, Stacked
-from keras_flows.lean import inner_layers, is_pure
+from keras_flows.core import memory
+from keras_flows.core.flow_layer import FlowLayer, is_shape, register, serialize_shared
+from keras_flows.core.ledger import Ledger, adapting, is_adapting
+from keras_flows.core.memory import inner_layers, is_pure
+from keras_flows.core.prepared import prepare_stack, rows_of_prepared
+from keras_flows.core.repeats import can_stack, pays, repeated, values_later
+from keras_flows.core.stack import Series, Stack, Stacked
 
 
 @register
@@ -112,9 +112,9 @@ class Chain(Stacked, FlowLayer):
 
     def encode(self, x):
         self._check_frozen(self.steps, "; for single ones make it with Chain(steps, stack=False)")
-        if not is_adapting() and lean.mode() == "reversible" and self._reversible:
+        if not is_adapting() and memory.mode() == "reversible" and self._reversible:
             stack = self._stack or self._series
-            return lean.reversible(stack.lean, x, encode_block, decode_block)
+            return memory.reversible(stack.lean, x, encode_block, decode_block)
         return self._run(encode_block, x)
 
     def decode(self, z):
@@ -124,7 +124,7 @@ class Chain(Stacked, FlowLayer):
         stack = self._stack
         if stack is None or is_adapting():
             return function(self.steps, x)
-        stack = stack.lean if lean.mode() else stack
+        stack = stack.lean if memory.mode() else stack
         own, dtype = stack.values(), self.variable_dtype
         made = prepare_stack(stack, own, "decode" if reverse else "encode")
 
@@ -134,7 +134,7 @@ class Chain(Stacked, FlowLayer):
                 with rows_of_prepared(rows):
                     return stack.within(index, weights[: len(own)], function, x)
 
-            run = functools.partial(lean.remat, block) if lean.mode() == "remat" else block
+            run = functools.partial(memory.remat, block) if memory.mode() == "remat" else block
             x, log_det = run(carry[0], *weights)
             if log_det is None:
                 return [x, carry[1]]

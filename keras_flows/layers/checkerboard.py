@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.core.flow_layer import register
 from keras_flows.layers.coupling import BaseCoupling
-from keras_flows.layers.flow_layer import register
 
 
 @register

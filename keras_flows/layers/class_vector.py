@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import register
+from keras_flows.core.flow_layer import register
 
 
 @register
@@ -36,6 +36,11 @@ class ClassVector(keras.layers.Layer):
             raise ValueError(f"drop is a share from 0 to below 1. Received: drop={drop}.")
         self.classes, self.drop, self.seed = int(classes), float(drop), seed
         self.seed_generator = keras.random.SeedGenerator(seed) if drop else None
+
+    @property
+    def label_range(self):
+        """What its input holds: `(classes, optional)`; where optional, -1 stands for no class."""
+        return self.classes, bool(self.drop)
 
     def call(self, labels, training=None):
         given, labels = labels, ops.cast(labels, "int32")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import (
+from keras_flows.core.flow_layer import (
     FlowLayer,
     check_list,
     fixed_last_axis,
@@ -11,7 +11,7 @@ from keras_flows.layers.flow_layer import (
     positions,
     register,
 )
-from keras_flows.layers.signatures import ByName
+from keras_flows.core.signatures import ByName
 
 
 @register

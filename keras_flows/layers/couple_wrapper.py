@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, check_list, register, serialize_shared
-from keras_flows.layers.ledger import Ledger
-from keras_flows.layers.signatures import ByName
+from keras_flows.core.flow_layer import FlowLayer, check_list, register, serialize_shared
+from keras_flows.core.ledger import Ledger
+from keras_flows.core.signatures import ByName
 
 
 @register

@@ -5,8 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.layers.elementwise import Spline
-from keras_flows.layers.flow_layer import (
+from keras_flows.core.flow_layer import (
     FlowLayer,
     fixed_last_axis,
     is_shape,
@@ -14,7 +13,8 @@ from keras_flows.layers.flow_layer import (
     register,
     serialize_shared,
 )
-from keras_flows.layers.ledger import Ledger
+from keras_flows.core.ledger import Ledger
+from keras_flows.layers.elementwise import Spline
 from keras_flows.layers.split import Split, SplitVector
 
 SCALES = {

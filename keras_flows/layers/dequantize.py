@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, register
-from keras_flows.layers.ledger import Ledger
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.ledger import Ledger
 
 
 def sample_size(x):
@@ -125,6 +125,10 @@ class Dequantize(FlowLayer):
         super().__init__(**kwargs)
         self.levels, self.seed = check_levels(levels), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    def integer_levels(self):
+        return self.levels
 
     def call(self, inputs, training=None):
         x = ops.cast(inputs, self.compute_dtype)

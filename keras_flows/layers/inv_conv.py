@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_flows.layers.flow_layer import (
+from keras_flows.core.flow_layer import (
     FlowLayer,
     fixed_last_axis,
     known_size,
@@ -11,8 +11,8 @@ from keras_flows.layers.flow_layer import (
     positions,
     register,
 )
-from keras_flows.layers.prepared import prepared
-from keras_flows.layers.signatures import ByName
+from keras_flows.core.prepared import prepared
+from keras_flows.core.signatures import ByName
 
 
 def plu(matrix):

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, register
+from keras_flows.core.flow_layer import FlowLayer, register
 
 
 def sides(patch):

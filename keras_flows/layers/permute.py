@@ -2,14 +2,14 @@
 
 from keras import ops
 
-from keras_flows.layers.flow_layer import (
+from keras_flows.core.flow_layer import (
     FlowLayer,
     fixed_last_axis,
     known_size,
     numpy_generator,
     register,
 )
-from keras_flows.messages import shortened
+from keras_flows.core.messages import shortened
 
 
 def _permutation(idxs):

@@ -6,15 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.layers.flow_layer import (
-    FlowLayer,
-    fixed_last_axis,
-    known_size,
-    positions,
-    register,
-)
-from keras_flows.layers.ledger import is_adapting
-from keras_flows.layers.signatures import ByName
+from keras_flows.core.flow_layer import FlowLayer, fixed_last_axis, known_size, positions, register
+from keras_flows.core.ledger import is_adapting
+from keras_flows.core.signatures import ByName
 
 
 class DataInit(FlowLayer):

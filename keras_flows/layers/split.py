@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, check_list, known_size, register
+from keras_flows.core.flow_layer import FlowLayer, check_list, known_size, register
 
 
 def cut(layer, x, sizes):
@@ -174,6 +174,10 @@ class Concat(FlowLayer):
     def __init__(self, pattern=None, **kwargs):
         super().__init__(**kwargs)
         self.pattern = None if pattern is None else [int(p) for p in pattern]
+
+    @property
+    def joined_sizes(self):
+        return self.pattern
 
     def build(self, input_shape):
         check_joinable(self, input_shape)

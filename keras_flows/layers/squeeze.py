@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from keras_flows.layers.flow_layer import FlowLayer, register
+from keras_flows.core.flow_layer import FlowLayer, register
 
 
 class _Factor(FlowLayer):

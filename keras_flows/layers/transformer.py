@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from keras_flows.autodiff import loop
+from keras_flows.backend.autodiff import loop
+from keras_flows.core.flow_layer import FlowLayer, is_shape, register
+from keras_flows.core.ledger import record
 from keras_flows.layers.elementwise import Affine
-from keras_flows.layers.flow_layer import FlowLayer, is_shape, register
-from keras_flows.layers.ledger import record
-from keras_flows.networks.transformer import CausalTransformer
+from keras_flows.transformers.transformer import CausalTransformer
 
 
 @register

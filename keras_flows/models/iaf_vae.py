@@ -4,14 +4,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.devices import batch_mean, predict
-from keras_flows.flow import Flow
+from keras_flows.backend.devices import batch_mean
+from keras_flows.backend.state import KeepsState
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.flow.flow import Flow
+from keras_flows.flow.prediction import predict
 from keras_flows.layers import CondActnorm, MaskedAutoregressive
-from keras_flows.layers.flow_layer import FlowLayer, register
 from keras_flows.models.vectors import orders
 from keras_flows.networks import MADE
 from keras_flows.priors import StandardNormal
-from keras_flows.state import KeepsState
 
 POSTERIORS = ("diagonal", "iaf")
 

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_flows.flow import Flow
+from keras_flows.core.flow_layer import numpy_generator
+from keras_flows.flow.flow import Flow
 from keras_flows.layers import (
     ClassVector,
     Coupling,
@@ -13,7 +14,6 @@ from keras_flows.layers import (
     Reshape,
     UnPatchify,
 )
-from keras_flows.layers.flow_layer import numpy_generator
 from keras_flows.models.multiscale import flat, pixels
 from keras_flows.networks import VisionTransformer
 

@@ -2,15 +2,11 @@
 
 import keras
 
-from keras_flows.flow import Flow
-from keras_flows.layers import (
-    Actnorm,
-    BatchNormFlow,
-    MaskedAutoregressive,
-)
-from keras_flows.mixture import AutoregressiveMixture
+from keras_flows.flow.flow import Flow
+from keras_flows.layers import Actnorm, BatchNormFlow, MaskedAutoregressive
 from keras_flows.models.vectors import entry, flat_logits, orders, scaled
 from keras_flows.networks import MADE
+from keras_flows.priors.mixture import AutoregressiveMixture
 
 NORMS = {"batch": BatchNormFlow, "actnorm": Actnorm, None: None}
 STARTS = {"identity": "zeros", "random": "glorot_uniform"}

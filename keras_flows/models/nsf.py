@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_flows.flow import Flow
+from keras_flows.flow.flow import Flow
 from keras_flows.layers import Coupling, InvConv, MaskedAutoregressive
 from keras_flows.models.vectors import entry, scaled
 from keras_flows.networks import MADE, ResidualDense

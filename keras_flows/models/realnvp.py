@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_flows.flow import Flow
+from keras_flows.flow.flow import Flow
 from keras_flows.layers import (
     BatchNormFlow,
     Chain,

@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_flows.guided import GuidedFlow
 from keras_flows.layers import (
     ClassVector,
     GaussianNoise,
@@ -11,6 +10,7 @@ from keras_flows.layers import (
     Rescale,
     TransformerAutoregressive,
 )
+from keras_flows.models.guided import GuidedFlow
 from keras_flows.models.multiscale import flat, pixels
 
 

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 
+from keras_flows.core.flow_layer import numpy_generator
 from keras_flows.layers import (
     ClassVector,
     Constrained,
@@ -14,7 +15,6 @@ from keras_flows.layers import (
     Standardize,
     StandardizeContext,
 )
-from keras_flows.layers.flow_layer import numpy_generator
 
 
 def entry(builder, dims, context_dims, classes, steps, standardize):

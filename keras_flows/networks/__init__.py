@@ -3,7 +3,7 @@
 from keras_flows.networks.convolutional import ConvNet, EdgePad, ResidualNet, WeightNormConv2D
 from keras_flows.networks.dense import ResidualDense
 from keras_flows.networks.made import MADE
-from keras_flows.networks.transformer import CausalTransformer, VisionTransformer
+from keras_flows.transformers.transformer import CausalTransformer, VisionTransformer
 
 __all__ = [
     "MADE",

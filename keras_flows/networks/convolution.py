@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from keras_flows.devices import on_accelerator
+from keras_flows.backend.devices import on_accelerator
 
 
 def convolved(x, kernel, padding="same"):

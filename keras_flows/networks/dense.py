@@ -2,7 +2,7 @@
 
 from keras import layers, ops
 
-from keras_flows.layers.flow_layer import is_shape, register
+from keras_flows.core.flow_layer import is_shape, register
 
 
 @register

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.autodiff import loop
-from keras_flows.layers.flow_layer import is_shape, numpy_generator, register
+from keras_flows.backend.autodiff import loop
+from keras_flows.core.flow_layer import is_shape, numpy_generator, register
 from keras_flows.networks.walk import Walk
 
 

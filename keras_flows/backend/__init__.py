@@ -1,0 +1,1 @@
+"""What differs from one Keras backend to another: differentiation, state, devices."""

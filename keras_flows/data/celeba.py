@@ -1,0 +1,114 @@
+"""The two text files that come with CelebA, as its authors or as Kaggle write them."""
+
+import pathlib
+import zipfile
+
+import numpy as np
+
+from keras_flows.data import reading
+
+PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
+ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
+BESIDE = ("", "Eval", "Anno")
+SIGNS = {"-1": -1, "1": 1}
+
+
+def find_beside(path, names):
+    """Place and text of the first of `names` in a folder or zip, else in the folder around it.
+
+    None where there is none of them.
+    """
+    path = pathlib.Path(path).resolve()
+    if path.is_file() and zipfile.is_zipfile(path):
+        with reading.damage_named(path), zipfile.ZipFile(path) as file:
+            for member in file.namelist():
+                if pathlib.PurePosixPath(member).name in names:
+                    raw = reading.read_member(file, member, reading.TEXT_BYTES)
+                    return path / member, _text(raw)
+    # The authors' archive has pictures in Img/, these files in Eval/ and Anno/.
+    around = [folder / inner for folder in (path, *path.parents[:2]) for inner in BESIDE]
+    for place in (folder / name for folder in around for name in names):
+        if place.is_file():
+            return place, _read_text(place)
+    return None
+
+
+def partition(path):
+    """CelebA's official split: file name to 0 (training), 1 (validation) or 2 (test).
+
+    None where neither `list_eval_partition.txt` nor Kaggle's csv is in the
+    folder or zip, or beside it. Raises ValueError with the line that is malformed.
+    """
+    found = find_beside(path, PARTITION)
+    if found is None:
+        return None
+    place, text = found
+    rows, parts = _rows(place, text), {}
+    if place.suffix == ".csv":
+        number, fields = next(rows)
+        _expect(fields == ["image_id", "partition"], place, number, fields)
+    for number, fields in rows:
+        _expect(len(fields) == 2 and fields[1] in ("0", "1", "2"), place, number, fields)
+        parts[fields[0]] = int(fields[1])
+    return parts
+
+
+def attributes(path):
+    """CelebA's attributes: their names, and a dict of int8 arrays of -1 and 1, one a picture.
+
+    `path` is the file, or the folder or zip of pictures that it is in or
+    beside. The keys are stems, so that 000001.jpg and 000001.webp are both "000001".
+
+    Raises FileNotFoundError where neither `list_attr_celeba.txt` nor Kaggle's
+    csv is in the folder or zip, or beside it, and ValueError with the line
+    that is malformed.
+
+    >>> names, signs = pictures.attributes("celeba"); signs["000001"][names.index("Smiling")]
+    """
+    path = pathlib.Path(path)
+    itself = path.suffix in (".txt", ".csv")
+    found = (path, _read_text(path)) if itself else find_beside(path, ATTRIBUTES)
+    if found is None:
+        raise FileNotFoundError(f"There is no {' and no '.join(ATTRIBUTES)} in or beside {path}.")
+    place, text = found
+    rows, count = _rows(place, text), None
+    if place.suffix == ".txt":
+        number, fields = next(rows)
+        _expect(len(fields) == 1 and fields[0].isdecimal(), place, number, fields)
+        count = int(fields[0])
+    number, names = next(rows)
+    if place.suffix == ".csv":
+        _expect(names[0] == "image_id" and len(names) > 1, place, number, names)
+        names = names[1:]
+    signs = {}
+    for number, fields in rows:
+        name, *values = fields
+        _expect(len(values) == len(names) and SIGNS.keys() >= set(values), place, number, fields)
+        signs[pathlib.PurePosixPath(name).stem] = np.array([SIGNS[v] for v in values], "int8")
+    if count not in (None, len(signs)):
+        raise ValueError(f"{place} is cut short: {len(signs)} of {count} rows.")
+    return names, signs
+
+
+def _read_text(path):
+    return _text(reading.read_file(path, reading.TEXT_BYTES))
+
+
+def _text(raw):
+    return raw.decode("utf-8-sig", errors="replace")
+
+
+def _rows(place, text):
+    """Number and fields of each line that is not empty, of two at least."""
+    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if len(lines) < 2:
+        raise ValueError(f"{place} is cut short. Received: {len(lines)} lines.")
+    separator = "," if place.suffix == ".csv" else None
+    return ((i, [field.strip() for field in line.split(separator)]) for i, line in lines)
+
+
+def _expect(right, place, number, fields):
+    if not right:
+        raise ValueError(
+            f"{place} is malformed in line {number}. Received: {' '.join(fields)[:80]!r}."
+        )

@@ -1,0 +1,107 @@
+"""What a `Flow` does with data: its log-density, as arrays, tensors, or a model to serve."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.core.flow_layer import register
+from keras_flows.flow.arrays import are_arrays
+from keras_flows.flow.prediction import predict
+from keras_flows.flow.values import warn_unless_finite
+
+
+class Density:
+    """The part of `Flow` that computes densities."""
+
+    def log_prob(self, x, context=None, *, batch_size=None):
+        """log p(x), or log p(x | context), in nats, one a sample.
+
+        A tensor of the backend gives a differentiable tensor; arrays and
+        whatever `predict` takes give a NumPy array, computed in batches: of
+        about 100,000 numbers, if `batch_size` is None. For integers it is the
+        log of the bound on their probability.
+        """
+        x = self.takes.gather(x, context)
+        if ops.is_tensor(x[0] if isinstance(x, list) else x):
+            z, log_det = self(x)
+            return self._log_prior(z, x) + log_det
+        z, log_det = predict(self, x, self._size(x, batch_size), verbose=0)
+        log_prob = self._log_prior_in_batches(z, x, max(batch_size or 0, 1000)) + log_det
+        return warn_unless_finite(self, log_prob, "log_prob")
+
+    def bits_per_dim(self, x, context=None, *, batch_size=None):
+        """-log2 p(x) / dims, one a sample, for integer data.
+
+        Raises ValueError unless the encoder has a `Dequantize` layer: with
+        other noise, or none, the figure bounds nothing.
+        """
+        if not self.discrete:
+            inner = self._flatten_layers(include_self=False)
+            noise = [f"{v.name} of width {v.high - v.low:g}" for v in inner if hasattr(v, "high")]
+            raise ValueError(
+                "bits_per_dim is defined for integer data: the encoder needs a Dequantize layer, "
+                "whose noise spans exactly one bin. For a density in nats use log_prob. Received: "
+                f"encoder '{self.encoder.name}' with {noise or 'no noise'} and bins of no known "
+                "width."
+            )
+        bits = self.log_prob(x, context, batch_size=batch_size)
+        return bits / (-self.dims * math.log(2))
+
+    def density_model(self, name="density"):
+        """A `keras.Model` from data, or data and contexts, to log_prob, over the same weights.
+
+        For serving: `flow.density_model().export(path)`.
+        """
+        inputs = [
+            keras.Input(tuple(t.shape[1:]), dtype=t.dtype, name=t.name) for t in self.encoder.inputs
+        ]
+        inputs = inputs if self.conditional else inputs[0]
+        return keras.Model(inputs, LogProb(self)(inputs), name=name)
+
+    def _log_prior(self, z, inputs):
+        if not self.prior.conditional:
+            return self.prior.log_prob(z)
+        return self.prior.log_prob(z, *self.takes.arrange(inputs)[1:])
+
+    def _log_prior_in_batches(self, z, x, size):
+        if self.prior.conditional and not are_arrays(x):
+            raise ValueError(
+                "Where the prior is conditional, data and context come as arrays. "
+                f"Received: {type(x).__name__}."
+            )
+        x = x if self.prior.conditional else [z]
+        log_prob = []
+        for i in range(0, len(z), size):
+            batch = [ops.convert_to_tensor(part[i : i + size]) for part in (z, *x[1:])]
+            log_prob.append(ops.convert_to_numpy(self._log_prior(batch[0], batch)))
+        return np.concatenate(log_prob)
+
+
+@register
+class LogProb(keras.layers.Layer):
+    """A flow's log p(x), or log p(x | context), in nats, as a layer: `(batch, ...)` to `(batch,)`.
+
+    >>> log_prob = LogProb(flow)(keras.Input((6,)))
+    """
+
+    def __init__(self, flow, **kwargs):
+        super().__init__(**kwargs)
+        self.flow = flow
+        self.built = True
+
+    def call(self, inputs):
+        return self.flow.log_prob(inputs)
+
+    def compute_output_spec(self, inputs):
+        batch = (inputs[0] if isinstance(inputs, (list, tuple)) else inputs).shape[0]
+        return keras.KerasTensor((batch,), self.flow.variable_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "flow": keras.saving.serialize_keras_object(self.flow)}
+
+    @classmethod
+    def from_config(cls, config):
+        flow = keras.saving.deserialize_keras_object(config.pop("flow"))
+        return cls(flow, **config)

@@ -1,0 +1,86 @@
+"""Values that a flow refuses, as far as arrays show them."""
+
+import warnings
+
+import numpy as np
+from keras import ops
+
+CHUNK = 2**22  # values looked at in one go
+
+
+def check_values(takes, inputs, latent=False):
+    """Raises a ValueError for values in arrays that have no density, or are no label.
+
+    Tensors are not looked into: there the density of such a sample is NaN.
+    """
+    parts = inputs if isinstance(inputs, list) else [inputs]
+    for place, part in enumerate(parts):
+        if not isinstance(part, np.ndarray) or not part.size or latent and not place:
+            continue
+        check_finite(part, takes.names[place])
+        if place in takes.labels:
+            _check_labels(part, *takes.labels[place])
+        elif not place and takes.levels and part.dtype.kind in "iu":
+            _check_levels(part, takes.levels)
+
+
+def check_finite(x, name):
+    """Raises a ValueError that names the first place where an array is not finite."""
+    if x.dtype.kind != "f":
+        return
+    rows = max(1, CHUNK * len(x) // max(x.size, 1))
+    for start in range(0, len(x), rows):
+        wrong = np.argwhere(~np.isfinite(x[start : start + rows]))
+        if len(wrong):
+            row, *column = wrong[0].tolist()
+            where = f"column {column[0]}, " if len(column) == 1 else ""
+            where += f"place {tuple(column)}, " if len(column) > 1 else ""
+            value = x[start + row][tuple(column)]
+            raise ValueError(
+                "A flow takes finite numbers: drop or fill what is missing. "
+                f"Received: {value} in '{name}', {where}row {start + row}."
+            )
+
+
+def _check_levels(x, levels):
+    info = np.iinfo(x.dtype)
+    if info.min >= 0 and info.max < levels:
+        return
+    low, high = x.min(), x.max()
+    if low < 0 or high >= levels:
+        raise ValueError(
+            f"This flow takes integers from 0 to {levels - 1}. "
+            f"Received: values from {low} to {high}."
+        )
+
+
+def _check_labels(labels, classes, optional):
+    low, high = labels.min(), labels.max()
+    whole = labels.dtype.kind in "biu" or np.all(labels == np.floor(labels))
+    if not whole or low < -optional or high >= classes:
+        none = ", and -1 for none" if optional else ""
+        raise ValueError(
+            f"This flow has classes from 0 to {classes - 1}{none}. Received: labels "
+            f"{'from ' if whole else 'that are no whole numbers, from '}{low} to {high}."
+        )
+
+
+def warn_unless_finite(flow, values, what):
+    """The values, with a warning where they, or for integers the weights, are not finite."""
+    rows, whole = len(values), values.dtype.kind in "iub"
+    finite = rows if whole else np.isfinite(values.reshape(rows, -1)).all(axis=1).sum()
+    weights = broken_weights(flow) if whole or finite < rows else []
+    if finite < rows or weights:
+        why = f" Weights that are not finite: {weights[:3]}." if weights else ""
+        warnings.warn(
+            f"{what}: {rows - finite} of {rows} results are not finite.{why}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return values
+
+
+def broken_weights(flow):
+    """Paths of the weights that hold numbers that are not finite."""
+    arrays = ((w.path, ops.convert_to_numpy(w)) for w in flow.weights)
+    return [path for path, array in arrays if not np.all(np.isfinite(array))]

@@ -1,0 +1,1 @@
+"""Pictures of samples, curves of training, samples moved along an attribute."""

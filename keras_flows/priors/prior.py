@@ -1,0 +1,61 @@
+"""The contract of every prior: a log density in nats, and samples with a temperature."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Prior(keras.layers.Layer):
+    """Base of priors over latents of one sample's shape, given to `build`.
+
+    A subclass writes `log_prob(z)`, `(batch, ...)` to `(batch,)` in nats, and
+    `transform(u, temperature)`, from standard draws to samples; `draw` makes
+    the standard draws. A `conditional` prior takes the flow's contexts as
+    further arguments of `build`, `log_prob` and `transform`.
+    """
+
+    conditional = False
+    label_range = None  # of a prior given labels: `(classes, optional)`
+    quantile = None  # of a standard draw, where dimensions are independent
+
+    def __init__(self, *, dtype=None, **kwargs):
+        super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
+
+    def build(self, latent_shape):
+        if not latent_shape or None in latent_shape[1:]:
+            raise ValueError(
+                f"A prior needs a latent of known shape. Received: latent_shape={latent_shape}."
+            )
+        self.latent_shape = tuple(latent_shape[1:])
+
+    def draw(self, shape, seed):
+        return keras.random.normal(shape, dtype=self.variable_dtype, seed=seed)
+
+    def sample(self, n, temperature=1.0, seed=None, *context):
+        """`n` latents, `(n, ...)`; `temperature` scales their spread around the mode.
+
+        It is a number, or an array of one for each latent dimension. A
+        context has one for each latent.
+        """
+        check_count(n)
+        heat = np.asarray(temperature)
+        if not np.all(np.isfinite(heat)) or np.any(heat < 0):
+            raise ValueError(
+                "A temperature is a finite number of 0 or more. "
+                f"Received: temperature={temperature}."
+            )
+        if np.ndim(temperature):
+            temperature = ops.convert_to_tensor(temperature, self.variable_dtype)
+        return self.transform(self.draw((n, *self.latent_shape), seed), temperature, *context)
+
+    def adapt(self, *context):
+        """Data-dependent initialisation from contexts; most priors have none."""
+
+    def call(self, z, *context):
+        return self.log_prob(z, *context)
+
+
+def check_count(n):
+    """Raises a ValueError unless n is a whole number of 1 or more."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"The number of samples, n, is an integer of 1 or more. Received: n={n}.")

@@ -1,0 +1,73 @@
+"""What the scripts for Glow share: its options, and what each variant trains with."""
+
+from keras_flows.models import Glow
+from keras_flows.training import common
+from keras_flows.training.common import positive
+
+TRAINING = {
+    "blog": {"optimizer": "adam", "learning_rate": 1e-4, "warmup": 0},
+    "paper": {"optimizer": "adamax", "learning_rate": 1e-3, "warmup": 1000},
+}
+SAME = (
+    *("variant", "level", "depth", "hidden", "coupling", "permutation"),
+    *("no_conditional_prior", "dequantization"),
+)
+
+
+def add(p, *, level, depth=None, hidden=512, variant="paper", **training):
+    """Adds Glow's options to the parser; what is not given is the variant's.
+
+    `training` takes the place of what the default variant trains with.
+    """
+    training = {**TRAINING, variant: {**TRAINING[variant], **training}}
+    add = p.add_argument
+    add(
+        "--variant",
+        choices=TRAINING,
+        default=variant,
+        help="the blog series' or the paper's; decides over what is None below, and over "
+        f"optimizer, learning rate and warm-up where they are None: {training}",
+    )
+    add("--level", type=positive, default=level, help="scales")
+    add("--depth", type=positive, default=depth, help="steps a scale; None: blog 10, paper 32")
+    add("--hidden", type=positive, default=hidden, help="channels of the coupling networks")
+    add("--coupling", choices=("additive", "affine"), help="None: blog additive, paper affine")
+    add(
+        "--permutation",
+        choices=("inv_conv", "shuffle", "reverse"),
+        help="None: blog shuffle, paper inv_conv (invertible 1x1 convolution)",
+    )
+    add("--no-conditional-prior", action="store_true", help="what is split off gets N(0, 1)")
+    add(
+        "--dequantization",
+        choices=("uniform", "blog"),
+        default="uniform",
+        help="noise of one bin; or the blog's, of half a bin, for which no bits/dim are defined",
+    )
+    p.set_defaults(training=training, **dict.fromkeys(TRAINING[variant]))
+
+
+def parse(p, name, argv):
+    """The parsed options, with the variant's training where none is given."""
+    args = common.parse(p, name, argv)
+    for key, value in args.training[args.variant].items():
+        if getattr(args, key) is None:
+            setattr(args, key, value)
+    return args
+
+
+def build(args, image_shape, classes=None):
+    return Glow(
+        image_shape=image_shape,
+        levels=args.level,
+        depth=args.depth,
+        hidden=args.hidden,
+        variant=args.variant,
+        coupling=args.coupling,
+        permutation=args.permutation,
+        conditional_prior=not args.no_conditional_prior,
+        classes=classes,
+        levels_per_channel=2**args.bits,
+        dequantization=args.dequantization,
+        seed=args.seed,
+    )

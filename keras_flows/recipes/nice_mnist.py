@@ -1,0 +1,157 @@
+"""NICE (1410.8516) on MNIST: the blog series' configuration, or the paper's.
+
+Trains, shows loss and validation loss, and writes to --out: a grid of samples after every epoch,
+at the end grid.png, temperature.png, interpolation.png, scales.png, loss.png, nice_mnist.keras and
+metrics.json. The best epoch is chosen on the last --holdout pictures of the training set. Losses
+are negative log-likelihoods in nats a picture, all constants included; `blog_loss` leaves out the
+normal's, 720.45, as the blog does. Ctrl-C once stops and still leaves a model and its pictures.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.data import datasets
+from keras_flows.layers import Scale
+from keras_flows.models import NICE
+from keras_flows.plots import curves
+from keras_flows.plots.grids import grid, temperature_sweep, write_png
+from keras_flows.training import arguments, common, scripts
+from keras_flows.training.callbacks import RollbackOnCollapse, SampleGrid
+
+NAME = "nice_mnist"
+DIMS = 784
+NORMAL_CONSTANT = 0.5 * DIMS * math.log(2 * math.pi)
+
+
+class BlogLoss(keras.callbacks.Callback):
+    """Shows the training loss as the blog counts it, without the normal's constant."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["blog_loss"] = logs["loss"] - NORMAL_CONSTANT
+
+
+def options(argv=None):
+    p = common.parser(__doc__, epochs=30, batch_size=128, learning_rate=1e-3, out=f"samples/{NAME}")
+    add = p.add_argument
+    add("--variant", choices=("blog", "paper"), default="blog", help="configuration, see NICE")
+    add("--couplings", type=common.positive, default=4, help="coupling layers")
+    add("--hidden", type=common.positive, nargs="+", default=[1000] * 5, help="widths of a network")
+    add(
+        "--scale-init",
+        default="glorot_normal",
+        help="of the last layer's k: a Keras initializer, or `data`: from the first batch",
+    )
+    add(
+        "--scale-factor",
+        type=arguments.finite,
+        default=1.0,
+        help="the last layer is exp(factor * k): above 1, k is learned faster",
+    )
+    add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
+    add("--temperature", type=arguments.not_negative, default=0.75, help="of the sample grids")
+    return common.parse(p, NAME, argv)
+
+
+def load(args):
+    """Training, validation and test pictures, uint8 `(n, 784)`."""
+    (train, _), (test, _) = datasets.mnist(args.data, labels=False)
+    train, test = train.reshape(-1, DIMS), test.reshape(-1, DIMS)
+    if args.holdout >= len(train):
+        raise ValueError(
+            f"--holdout must leave training pictures. Received: {args.holdout} of {len(train)}."
+        )
+    return train[: -args.holdout][: args.limit], train[-args.holdout :], test
+
+
+def build(args):
+    return NICE(
+        dims=DIMS,
+        couplings=args.couplings,
+        hidden=tuple(args.hidden),
+        variant=args.variant,
+        scale_init=args.scale_init,
+        scale_factor=args.scale_factor,
+        seed=args.seed,
+    )
+
+
+@scripts.script(NAME, options)
+def main(args):
+    pixels = load(args)
+    same = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")
+    run = common.Run(NAME, args, pixels, same)
+    flow = run.flow(lambda: build(args), len(pixels[0]))
+    train, validation, test = (datasets.as_input(flow, x) for x in pixels)
+    flow.summary()
+    if args.dry_run:
+        flow.fit(train[: args.batch_size], batch_size=args.batch_size, verbose=0)
+        print(f"One step done, loss {flow.evaluate(test[:1000], verbose=0, return_dict=True)}.")
+        return
+    callbacks = [SampleGrid(args.out / "epoch_{epoch:03d}.png", args.temperature)]
+    callbacks += [RollbackOnCollapse(), *[BlogLoss()] * (args.variant == "blog")]
+    flow = run.train(flow, train, validation, callbacks)
+    pictures(args.out, flow, test, args.temperature)
+    plot(args.out, flow, run.checkpoint)
+    metrics = measure(flow, {"train": train[:10000], "validation": validation, "test": test})
+    run.finish(flow, metrics)
+    print(f"Test: {metrics['test']}\nPictures, model and metrics are in {args.out}.")
+
+
+def measure(flow, sets):
+    """Mean NLL a picture with and without noise, of how many, and how well test pictures return."""
+    test = sets["test"][:1000]
+    error = np.abs(flow.reconstruct(test).astype("float64") - test).max()
+    return {
+        **{name: likelihoods(flow, x) for name, x in sets.items()},
+        "reconstruction_error": float(error),
+    }
+
+
+def likelihoods(flow, x):
+    """`nll` under training noise and `nll_without_noise`, in nats; what else the variant tells."""
+    if flow.discrete:
+        noisy = flow.log_prob(x)
+        # NICE's log-det is the same everywhere, so the middle of a bin needs only its latent.
+        log_det = flow.predict(x[:1], verbose=0)[1][0]
+        middle = flow.prior.log_prob(ops.convert_to_tensor(flow.encode(x)))
+        clean = ops.convert_to_numpy(middle) + log_det
+        unit = DIMS * math.log(256)
+        more = {
+            "bits_per_dim": float(-noisy.mean() / (DIMS * math.log(2))),
+            "log_likelihood_of_unit_interval": float(noisy.mean() + unit),
+        }
+    else:
+        noise = np.random.default_rng(0).uniform(-0.01, 0, x.shape).astype("float32")
+        noisy, clean = flow.log_prob(x + noise), flow.log_prob(x)
+        more = {
+            "blog_loss": float(-noisy.mean() - NORMAL_CONSTANT),
+            "blog_loss_without_noise": float(-clean.mean() - NORMAL_CONSTANT),
+        }
+    nll, nll_without_noise = float(-noisy.mean()), float(-clean.mean())
+    return {"pictures": len(x), "nll": nll, "nll_without_noise": nll_without_noise, **more}
+
+
+def pictures(out, flow, test, temperature):
+    """The sample grid, a sweep of temperatures from 0 to 1 and interpolations between digits."""
+    write_png(out / "grid.png", grid(flow.sample(225, temperature, seed=0), 15, 15))
+    temperatures = np.linspace(0, 1, 9)
+    sweep = temperature_sweep(flow, temperatures, columns=15)
+    write_png(out / "temperature.png", grid(sweep, len(temperatures), 15))
+    lines = flow.interpolate(test[:10], test[10:20], steps=15)
+    write_png(out / "interpolation.png", grid(lines.reshape(-1, DIMS), 10, 15))
+
+
+def plot(out, flow, checkpoint):
+    """Loss curve and spectrum of the scales, if matplotlib is there."""
+    scale = next(layer for layer in flow.encoder.layers if isinstance(layer, Scale))
+    try:
+        spreads = np.exp(-ops.convert_to_numpy(scale.log_scale)).ravel()
+        curves.plot_scales(out / "scales.png", spreads)
+        if checkpoint.history:
+            title = "NICE on MNIST"
+            curves.plot_losses(out / "loss.png", checkpoint.history, title, checkpoint.best_epoch)
+    except ImportError:
+        print("No loss.png and scales.png: they need matplotlib, in the extra `plot`.")

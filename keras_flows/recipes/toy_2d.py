@@ -1,0 +1,197 @@
+"""Every flow on two-dimensional densities: data, samples and density side by side.
+
+Trains one flow after another on moons, rings, a checkerboard, spirals and a pinwheel, each on fresh
+points in every step, and writes to --out: a picture of each density with all flows, NAME.png, one
+of all, toy_2d.png, and metrics.json, which has the mean negative log-likelihood of each flow on
+10,000 new points, in nats, beside the true density's on the same points, which is the floor, and
+the mass that the flow's density has inside the picture. Minutes, so there is no --resume.
+"""
+
+import argparse
+import datetime
+import math
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_flows import Flow, layers
+from keras_flows.core.cost import trainable_parameters
+from keras_flows.data import toys
+from keras_flows.files import write_json
+from keras_flows.models import IAF, MAF, NSF
+from keras_flows.plots import curves
+from keras_flows.training import arguments, common, scripts
+
+NAME = "toy_2d"
+TEST, CHUNK = 10_000, 10_000
+SIDE, CELLS = 4.5, 200  # the picture: [-SIDE, SIDE] in both directions, in so many cells
+
+
+def couplings(mode, count, *, before=(), last=None, scale="sigmoid", hidden=64, name):
+    """A flow of couplings that move the one and the other number by turns.
+
+    `before` has makers of layers, of a step's seed, that come before each coupling.
+    """
+    x = h = keras.Input((2,))
+    for i in range(count):
+        for make in before:
+            h = make(i)(h)
+        net = keras.Sequential(
+            [
+                *(keras.layers.Dense(hidden, "relu") for _ in range(2)),
+                keras.layers.Dense(1 if mode == "additive" else 2),
+            ]
+        )
+        h = layers.Coupling(net, mode, flip=i % 2 == 1, scale=scale)(h)
+    return Flow(keras.Model(x, last(h) if last else h), name=name)
+
+
+def actnorm(i):
+    return layers.Actnorm()
+
+
+HIDDEN = (64, 64)
+# Each takes a seed and gives a Flow of vectors of 2; a further one is a further line.
+FLOWS = {
+    "NICE": lambda seed: couplings("additive", 8, last=layers.Scale(data_init=True), name="nice"),
+    "RealNVP": lambda seed: couplings("affine", 8, before=[actnorm], scale="tanh", name="realnvp"),
+    "Glow": lambda seed: couplings(
+        "affine", 8, before=[actnorm, lambda i: layers.InvConv(seed + i)], name="glow"
+    ),
+    "MAF": lambda seed: MAF(2, steps=8, hidden=HIDDEN, norm="actnorm", seed=seed),
+    "MAF MoG": lambda seed: MAF(
+        2, steps=3, hidden=HIDDEN, norm="actnorm", mixture=10, seed=seed, name="maf_mog"
+    ),
+    "IAF": lambda seed: IAF(2, steps=4, hidden=HIDDEN, standardize=True, seed=seed),
+    "NSF coupling": lambda seed: NSF(2, steps=4, hidden=64, seed=seed),
+    "NSF autoregr.": lambda seed: NSF(2, "autoregressive", steps=2, hidden=64, seed=seed),
+}
+
+
+def options(argv=None):
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = p.add_argument
+    add("--data", nargs="+", choices=toys.TOYS, default=[*toys.TOYS], help="densities")
+    add("--flows", nargs="+", choices=FLOWS, default=[*FLOWS], help="which flows")
+    add("--steps", type=common.positive, default=1000, help="of Adam, on fresh points each")
+    add("--batch-size", type=common.positive, default=512, help="points a step")
+    add(
+        "--learning-rate",
+        type=arguments.not_negative,
+        default=5e-3,
+        help="at first; half a cosine takes it to 0",
+    )
+    add("--seed", type=int, default=0, help="fixes weights and points")
+    add("--out", type=Path, default=Path(f"samples/{NAME}"), help="folder for what is written")
+    add("--dry-run", action="store_true", help="build each flow, do a step, write nothing")
+    return common.parse(p, NAME, argv)
+
+
+class Trainer:
+    """A flow, built and compiled once, that can be trained on one density after another."""
+
+    def __init__(self, args, name):
+        self.args, self.name = args, name
+        keras.utils.set_random_seed(args.seed)
+        began = time.perf_counter()
+        self.flow = FLOWS[name](args.seed)
+        rate = keras.optimizers.schedules.CosineDecay(args.learning_rate, args.steps)
+        self.flow.compile(keras.optimizers.Adam(rate), steps_per_execution=math.gcd(10, args.steps))
+        self.flow.optimizer.build(self.flow.trainable_variables)
+        self.start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
+        self.train(args.data[0], steps=math.gcd(10, args.steps))
+        self.build_seconds = time.perf_counter() - began
+
+    def _variables(self):
+        return [*self.flow.variables, *self.flow.optimizer.variables]
+
+    def train(self, data, steps):
+        """Seconds of training from the start; `adapt` of the first points among them."""
+        for variable, value in zip(self._variables(), self.start):
+            variable.assign(value)
+        size = self.args.batch_size
+        x = toys.draw(data, size * steps, seed=self.args.seed)
+        began = time.perf_counter()
+        self.flow.adapt(x[:CHUNK])
+        self.flow.fit(x, batch_size=size, shuffle=False, verbose=0)
+        return time.perf_counter() - began
+
+    def run(self, data):
+        """Trains on one density: what is measured, and what is shown."""
+        seconds = self.train(data, self.args.steps)
+        test = toys.draw(data, TEST, seed=self.args.seed + 1)
+        density = np.exp(self.flow.log_prob(cells(), batch_size=CHUNK))
+        row = {
+            "flow": self.name,
+            "data": data,
+            "nll": float(-self.flow.log_prob(test, batch_size=CHUNK).mean()),
+            "nll_of_the_true_density": float(-toys.log_prob(data, test).mean()),
+            "mass_in_the_picture": float(density.sum() * (2 * SIDE / CELLS) ** 2),
+            "seconds": round(seconds, 1),
+            "seconds_to_build": round(self.build_seconds, 1),
+            "parameters": trainable_parameters(self.flow),
+        }
+        samples = self.flow.sample(4 * CHUNK, seed=self.args.seed, batch_size=CHUNK)
+        return row, (histogram(samples), density.reshape(CELLS, CELLS))
+
+
+def cells():
+    """Centres of the cells of the picture, row by row from below: float32 `(CELLS**2, 2)`."""
+    edge = (np.arange(CELLS) + 0.5) * (2 * SIDE / CELLS) - SIDE
+    return np.stack(np.meshgrid(edge, edge), axis=-1).reshape(-1, 2).astype("float32")
+
+
+def histogram(points):
+    """The density of points by counting, in cells twice as wide."""
+    edges = np.linspace(-SIDE, SIDE, CELLS // 2 + 1)
+    counts, _, _ = np.histogram2d(points[:, 1], points[:, 0], bins=(edges, edges))
+    return counts / (len(points) * (edges[1] - edges[0]) ** 2)
+
+
+def truth(data, seed):
+    density = np.exp(toys.log_prob(data, cells())).reshape(CELLS, CELLS)
+    return histogram(toys.draw(data, 4 * CHUNK, seed)), density
+
+
+@scripts.script(NAME, options)
+def main(args):
+    if args.dry_run:
+        args.steps = 1
+        return [print(name, Trainer(args, name).run(args.data[0])[0]) for name in args.flows]
+    began, rows = time.perf_counter(), []
+    pictures = {data: {"data": truth(data, args.seed)} for data in args.data}
+    for name in args.flows:
+        trainer = Trainer(args, name)
+        for data in args.data:
+            row, pictures[data][name] = trainer.run(data)
+            rows.append(row)
+            print(f"{name}, {data}: {row['nll']:.3f} nats", flush=True)
+    names = ("data", "flows", "steps", "batch_size", "learning_rate", "seed")
+    metrics = {
+        "command": args.command,
+        "date": datetime.date.today().isoformat(),
+        "settings": {name: getattr(args, name) for name in names},
+        "machine": common.machine(),
+        "seconds": round(time.perf_counter() - began, 1),
+        "flows": rows,
+    }
+    write_json(args.out / common.METRICS, metrics)
+    plot(args.out, pictures, rows)
+
+
+def plot(out, pictures, rows):
+    """All pictures, if matplotlib is there."""
+    try:
+        for data, shown in pictures.items():
+            mine = [row for row in rows if row["data"] == data]
+            nll = {"data": mine[0]["nll_of_the_true_density"]}
+            nll.update({row["flow"]: row["nll"] for row in mine})
+            titles = {name: f"{name}: {value:.3f} nats" for name, value in nll.items()}
+            curves.plot_pairs(out / f"{data}.png", shown, titles)
+        curves.plot_table(out / f"{NAME}.png", pictures)
+    except ImportError:
+        print("No pictures: they need matplotlib, in the extra `plot`.")

@@ -1,7 +1,0 @@
-"""Tables of numbers in csv, npz, npy and parquet files. Errors name file, row and column."""
-
-from keras_flows.tables.reading import SUFFIXES, read
-from keras_flows.tables.table import Table, hints, label
-from keras_flows.tables.writing import WRITTEN, write
-
-__all__ = ["SUFFIXES", "WRITTEN", "Table", "hints", "label", "read", "write"]

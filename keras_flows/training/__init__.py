@@ -1,0 +1,1 @@
+"""Callbacks, checkpoints, and the training run that all recipes share."""

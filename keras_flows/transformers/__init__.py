@@ -1,0 +1,1 @@
+"""Transformers that are causal, with a cache, or see all tokens."""
