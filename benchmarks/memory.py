@@ -9,7 +9,7 @@ import sys
 from benchmarks import command, report
 from benchmarks.contenders import BENCHMARKS
 from benchmarks.processes import attempted, measured, publish, say
-from keras_flows.core.memory import MODES
+from keras_flows.core.scope import BACKPROP
 
 HEADER = (
     "backend", "backprop", "depth", "activations, MiB", "of the smallest depth's",
@@ -35,7 +35,7 @@ def run_all(args):
     runs = []
     for backend in args.backends:
         for depth in args.depths:
-            for mode in MODES:
+            for mode in BACKPROP:
                 sizes = {**BENCHMARKS["glow"].sizes, "depth": depth, "hidden": args.hidden}
                 task = {"sizes": sizes, "backprop": mode, "batch": args.batch, "steps": args.steps}
                 entry = {"backend": backend, "depth": depth, "backprop": mode or "ordinary"}

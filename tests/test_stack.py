@@ -7,9 +7,10 @@ from keras import ops
 
 from keras_flows import Flow, layers, networks
 from keras_flows.backend import autodiff
-from keras_flows.core import memory, repeats
+from keras_flows.core import repeats
 from keras_flows.core.cost import multiply_adds
 from keras_flows.core.ledger import Ledger
+from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.models import Glow
 from tests.multiscale import smooth_pictures, train_briefly
 from tests.nets import Sinh, affine, conv_net, glow_step, net, net64
@@ -138,11 +139,11 @@ def test_jax_stacks_unasked_what_a_loop_can_run():
     assert (glow_chain(stack=None, network=lambda: conv_net(2))._stack is None) == on_jax
 
 
-def test_few_steps_are_looped_where_memory_is_what_counts():
+def test_a_stack_for_less_memory_is_in_a_loop():
     stack = glow_chain(stack=None)._stack
-    assert not stack.loops and not glow_chain(stack=False)._series.lean.loops
-    assert stack.lean.loops == (keras.backend.backend() != "torch")
-    assert stack.lean.variables is stack.variables and not stack.loops
+    assert not stack.loops and not glow_chain(stack=False)._series.in_loop().loops
+    assert stack.in_loop().loops == (keras.backend.backend() != "torch")
+    assert stack.in_loop().variables is stack.variables and not stack.loops
 
 
 def test_files_are_the_same_with_stacked_weights_and_without(tmp_path):
@@ -227,9 +228,9 @@ def test_stacked_steps_are_frozen_together():
     chain(x)
     chain.trainable = True
     chain.steps[2].trainable = False
-    for mode in memory.MODES:
+    for mode in BACKPROP:
         with pytest.raises(ValueError, match="trained or frozen together.*Received: frozen"):
-            with memory.backprop(mode):
+            with scope(backprop=mode):
                 chain(x)
 
 
@@ -248,8 +249,8 @@ def parts(chain, x, mode):
     trained = chain.trainable_variables
 
     def total(x, *weights):
-        scope = keras.StatelessScope(state_mapping=list(zip(trained, weights)))
-        with scope, memory.backprop(mode), Ledger() as ledger:
+        weights_set = keras.StatelessScope(state_mapping=list(zip(trained, weights)))
+        with weights_set, scope(backprop=mode), Ledger() as ledger:
             z = chain(x)
         log_det = ops.broadcast_to(ledger.total(), x.shape[:1])
         return ops.sum(z * z) + ops.sum(log_det**2)
@@ -290,14 +291,14 @@ def test_a_trained_flow_has_the_same_gradients(variant):
 @pytest.mark.slow
 def test_training_takes_the_same_steps_in_each_mode():
     losses = {}
-    for mode in memory.MODES:
+    for mode in BACKPROP:
         keras.utils.set_random_seed(0)
         flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop=mode)
         flow.compile(keras.optimizers.Adam(0.01))
         x = images((16, *IMAGE))
         losses[mode] = flow.fit(x, epochs=3, verbose=0, shuffle=False).history["loss"]
     assert losses[None][-1] < losses[None][0]
-    for mode in memory.MODES:
+    for mode in BACKPROP:
         np.testing.assert_allclose(losses[mode], losses[None], rtol=1e-5)
 
 

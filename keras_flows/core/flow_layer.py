@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.core import memory
-from keras_flows.core.ledger import is_adapting, record
+from keras_flows.core import remat
+from keras_flows.core.ledger import record
+from keras_flows.core.scope import current
 
 PACKAGE = "keras_flows"
 register = keras.saving.register_keras_serializable(package=PACKAGE)
@@ -59,7 +60,7 @@ class FlowLayer(keras.layers.Layer):
 
     def call(self, inputs):
         self._adapt_if_asked(inputs)
-        outputs, log_det = check_result(self, memory.encode(self, inputs), inputs)
+        outputs, log_det = check_result(self, remat.encode(self, inputs), inputs)
         if log_det is not None:
             record(self, ops.convert_to_tensor(log_det, self.variable_dtype))
         return outputs
@@ -70,7 +71,7 @@ class FlowLayer(keras.layers.Layer):
         return bool(self._layers)
 
     def _adapt_if_asked(self, inputs):
-        if is_adapting():
+        if current().adapting:
             self.adapt(inputs)
 
     def adapt(self, inputs):

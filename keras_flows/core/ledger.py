@@ -1,33 +1,34 @@
-"""What holds while flow layers are called: where log-determinants go, whether data initialise."""
-
-import contextvars
+"""The ledger: where flow layers put their log-determinants."""
 
 from keras import ops
 
-from keras_flows.core.scopes import holding
+from keras_flows.core.scope import adapting, current, is_adapting, scope
 
-_ledger = contextvars.ContextVar("keras_flows_ledger", default=None)
-_adapting = contextvars.ContextVar("keras_flows_adapting", default=False)
+__all__ = ["Ledger", "adapting", "is_adapting", "record"]
 
 
 class Ledger:
-    """Collects the log-determinants of the flow layers called inside it.
+    """Collects the log-determinants of the flow layers that are called inside it.
 
-    `with Ledger() as ledger: z = encoder(x)` leaves in `ledger.total()` the
-    log|det dz/dx| of the whole encoder, a scalar or of shape `(batch,)`. One
-    inside a layer, `Ledger(Ledger.active())`, asks for a density only where
-    one was asked for outside.
+    After `with Ledger() as ledger: z = encoder(x)`, `ledger.total()` is the
+    log|det dz/dx| of the whole encoder: a scalar, or of shape `(batch,)`.
+
+    Args:
+        density: whether the log-determinants are part of a density.
+            `Dequantize` adds noise only then. A layer that opens a ledger for
+            its inner layers passes on `Ledger.active()`.
     """
 
     def __init__(self, density=True):
         self.entries, self.density = [], density
 
     def __enter__(self):
-        self._token = _ledger.set(self)
+        self._scope = scope(ledger=self)
+        self._scope.__enter__()
         return self
 
-    def __exit__(self, *_):
-        _ledger.reset(self._token)
+    def __exit__(self, *error):
+        self._scope.__exit__(*error)
 
     def total(self):
         return sum(self.entries[1:], self.entries[0]) if self.entries else ops.zeros(())
@@ -35,21 +36,13 @@ class Ledger:
     @staticmethod
     def active():
         """Whether a density is being computed."""
-        return _ledger.get() is not None and _ledger.get().density
-
-
-def adapting():
-    """Flow layers called eagerly inside initialise themselves from their input."""
-    return holding(_adapting, True)
-
-
-def is_adapting():
-    return _adapting.get()
+        ledger = current().ledger
+        return ledger is not None and ledger.density
 
 
 def record(layer, log_det):
-    """Hands a log-determinant to the ledger or, in a plain `keras.Model`, to `add_loss`."""
-    ledger = _ledger.get()
+    """Adds a log-determinant to the ledger or, in a plain `keras.Model`, to the layer's losses."""
+    ledger = current().ledger
     if ledger is None:
         layer.add_loss(-ops.mean(log_det))
     else:

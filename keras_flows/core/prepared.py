@@ -1,37 +1,33 @@
-"""What a flow layer makes of weights alone: once for all steps whose weights are stacked.
+"""Tensors that a layer computes from its weights alone, once for all layers of a stack.
 
-A layer that makes something of its weights writes `prepare(method, **weights)`: the tensors that
-its `encode` or its `decode`, as `method` says, needs, from weights by their names. It gets them by
-`prepared(self, method)`. Stacked weights have one more axis in front, and so has what is made of
-them. Not for what a backend computes as fast again in each step, such as an exponential: rows of
-it would only be in the way of XLA's fusing.
+An example is the kernel of `InvConv`, which is a product of triangular factors. Such a layer
+defines `prepare(method, **weights)`. It returns the tensors that `method`, "encode" or "decode",
+needs; its arguments are the layer's weights by name. `encode` and `decode` get these tensors from
+`prepared(self, method)`.
+
+In a stack of layers that repeat, `prepare` is called once with the stacked weights, which have one
+more axis in front. The result has that axis too.
+
+Do not use it for cheap functions of the weights, such as an exponential. XLA fuses these into the
+step, and stacked rows of them prevent that.
 """
 
-import contextvars
-
-from keras_flows.core.scopes import holding
-
-_rows = contextvars.ContextVar("keras_flows_prepared", default=None)
+from keras_flows.core.scope import current
 
 
 def prepared(layer, method):
-    """`layer.prepare(method, ...)`, or the layer's row of what a stack has prepared."""
-    rows = (_rows.get() or {}).get((id(layer), method))
+    """`layer.prepare(method, ...)`, or the row of it that the stack has computed already."""
+    rows = current().prepared.get((id(layer), method))
     return _prepare(layer, method, lambda v: v.value) if rows is None else rows
 
 
-def rows_of_prepared(rows):
-    """Layers called inside have prepared these: `{(id(layer), method): tensors}`."""
-    return holding(_rows, rows)
-
-
-def prepare_stack(stack, values, method):
-    """What a stack's steps that will be called by `method` make of its weights."""
-    own = {id(v): value for v, value in zip(stack.own, values)}
+def prepare_stack(stack, weights, method):
+    """The tensors of all layers of a stack, from its stacked weights: see `Scope.prepared`."""
+    stacked = {id(v): weight for v, weight in zip(stack.block_variables, weights)}
     return {
-        (id(step), method): _prepare(step, method, lambda v: own[id(v)])
-        for step in stack.block
-        if hasattr(step, "prepare")
+        (id(layer), method): _prepare(layer, method, lambda v: stacked[id(v)])
+        for layer in stack.block
+        if hasattr(layer, "prepare")
     }
 
 

@@ -1,6 +1,5 @@
-"""Whether steps repeat, and whether their weights are stacked and a loop runs them."""
+"""Whether layers repeat, whether their weights can be stacked, and whether a loop pays."""
 
-import contextvars
 import inspect
 import json
 import re
@@ -9,15 +8,13 @@ from contextlib import nullcontext
 import keras
 
 from keras_flows.backend.devices import on_accelerator
-from keras_flows.core.memory import inner_layers, is_pure
-from keras_flows.core.scopes import holding
+from keras_flows.core.purity import inner_layers, is_pure
+from keras_flows.core.scope import current, scope
 
-_stacked = contextvars.ContextVar("stacked", default=None)
-
-# Repetitions from which a loop, traced once, is worth what it adds to a training step: on
-# TensorFlow 8 to 15%, for which 8 steps start a second sooner and 16 some five.
+# From this many blocks on a loop is used. It is traced once, so that training starts sooner (8
+# blocks by a second, 16 by about five), but on TensorFlow a step takes 8 to 15% longer.
 LOOP_FROM = {"tensorflow": 16, "jax": 8}
-NAMES = ("name", "keras_history", "input_layers", "output_layers")  # where configs name layers
+NAMES = ("name", "keras_history", "input_layers", "output_layers")  # config keys that hold names
 PACKAGES = ("keras_flows.", "keras.")
 
 
@@ -26,7 +23,7 @@ def repeated(steps):
     try:
         kinds = [_kind(step) for step in steps]
     except (NotImplementedError, TypeError, ValueError):
-        return None  # a layer without a config says nothing of whether it is like another
+        return None  # a layer without a config cannot be compared
     for period in range(1, len(steps) // 2 + 1):
         if len(steps) % period == 0 and kinds[period:] == kinds[:-period]:
             return [steps[i : i + period] for i in range(0, len(steps), period)]
@@ -34,48 +31,62 @@ def repeated(steps):
 
 
 def loops(blocks):
-    """Whether a loop runs the blocks, or they are traced one after another."""
+    """Whether the blocks run in a loop, rather than being traced one after another."""
     return can_loop(blocks) and len(blocks) >= LOOP_FROM[keras.backend.backend()]
 
 
 def can_loop(blocks):
-    """Torch compiles no loop, and XLA's convolutions on CPUs are many times slower inside one."""
+    """Whether a loop is possible and not far slower.
+
+    Torch compiles no loop. XLA's convolutions on CPUs are many times slower in one.
+    """
     backend = keras.backend.backend()
     slow = backend == "jax" and not on_accelerator() and _convolves(blocks[0])
     return backend != "torch" and not slow
 
 
 def stacking(choice):
-    """A scope in which steps are stacked, or not, as where a model was saved and not as it pays."""
-    return holding(_stacked, choice)
+    """A scope in which layers that repeat are stacked or not, whichever is faster.
+
+    For loading: a checkpoint's optimizer has the variables of the model that was saved.
+    """
+    return scope(stacking=choice)
 
 
 def pays(blocks):
-    """Whether to stack unasked: JAX compiles what is only ever cut from a stack more slowly."""
+    """Whether to stack by default. JAX compiles rows of a stack more slowly without a loop."""
     return _chosen(keras.backend.backend() != "jax" or can_loop(blocks))
 
 
 def pays_in_networks():
-    """The same for layers of a network, which on JAX are slower in a loop."""
+    """The same for the layers of a network, which are slower in a loop on JAX."""
     return _chosen(keras.backend.backend() != "jax")
 
 
 def _chosen(default):
-    return default if _stacked.get() is None else _stacked.get()
+    choice = current().stacking
+    return default if choice is None else choice
 
 
 def can_stack(blocks, trusted=False):
-    """Whether built blocks can share variables: each with weights of its own, of the same shapes,
-    that no other model uses, and, unless they are trusted, layers whose config is known to say
-    what they are."""
+    """Whether the variables of built blocks can be stacked.
+
+    Each block must have variables of its own, of the same shapes, without
+    regularizers or constraints; its layers must be pure and must not be
+    called by another model.
+
+    Args:
+        trusted: whether the configs of layers from other packages are trusted
+            to say all that the layers compute.
+    """
     rows = [variables_of(block) for block in blocks]
     shapes = [[(tuple(v.shape), v.dtype, v.trainable) for v in row] for row in rows]
-    own = [v for row in rows for v in row]
+    variables = [v for row in rows for v in row]
     layers = inner_layers(step for block in blocks for step in block)
     return (
-        bool(own)
-        and all(v.regularizer is None and v.constraint is None for v in own)
-        and len({id(v) for v in own}) == len(own)
+        bool(variables)
+        and all(v.regularizer is None and v.constraint is None for v in variables)
+        and len({id(v) for v in variables}) == len(variables)
         and all(shape == shapes[0] for shape in shapes)
         and is_pure(layers)
         and not any(hasattr(step, "output") for block in blocks for step in block)
@@ -85,14 +96,15 @@ def can_stack(blocks, trusted=False):
 
 
 def values_later(layers):
-    """A scope in which the variables of layers that are built get no values until it ends, and
-    those that have become rows of stacked ones none at all.
+    """A scope for building: variables get no values until it ends, and rows of stacks none at all.
 
-    On TensorFlow, where making variables is most of what building costs. Not where other layers
-    are among them, which might assign to theirs.
+    On TensorFlow, where most of the time of building goes into the values of
+    variables. Not if there are layers of other packages, which might assign
+    to their variables.
     """
-    worth = keras.backend.backend() == "tensorflow" and layers
-    return keras.StatelessScope() if worth and _are_known(inner_layers(layers)) else nullcontext()
+    applies = keras.backend.backend() == "tensorflow" and layers
+    known = applies and _are_known(inner_layers(layers))
+    return keras.StatelessScope() if known else nullcontext()
 
 
 def _are_known(layers):
@@ -104,18 +116,19 @@ def variables_of(block):
 
 
 def _kind(layer):
-    """The layer's config without names and seeds, which make no difference to what it computes."""
+    """The layer's config as text, without names and seeds: the same for layers that are alike."""
     text = json.dumps(_nameless(_config(layer), {}), sort_keys=True)
     if "__lambda__" in text:
-        raise ValueError("The config of a lambda does not say what it has closed over.")
+        raise ValueError("The config of a lambda does not show the variables in its closure.")
     return text
 
 
 def _config(value):
-    """Of layers of this package, or of their options, all that says what they compute.
+    """All that determines what a layer, or an option of one, computes.
 
-    Without Keras' serialization where it can be: wherever TensorFlow is installed, that imports
-    it, which takes seconds that JAX and torch need not wait for.
+    For layers of this package their options are read directly. Keras'
+    serialization imports TensorFlow if it is installed, which takes seconds
+    on the other backends.
     """
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
@@ -124,14 +137,14 @@ def _config(value):
     if type(value).__module__.startswith("keras_flows."):
         options = inspect.signature(type(value).__init__).parameters.keys() - {"self", "kwargs"}
         if all(hasattr(value, name) for name in options):
-            own = {name: _config(getattr(value, name)) for name in options}
+            values = {name: _config(getattr(value, name)) for name in options}
             common = [str(type(value)), value.dtype_policy.name, value.trainable]
-            return {"common": common, "options": own}
+            return {"common": common, "options": values}
     return keras.saving.serialize_keras_object(value)
 
 
 def _nameless(config, names, named=False):
-    """Configs with each name, and no other string, replaced by how many came before it."""
+    """The config with each name replaced by its order of appearance, and without seeds."""
     if isinstance(config, dict):
         drop = ("seed", "shared_object_id", "build_config")
         return {k: _nameless(v, names, k in NAMES) for k, v in config.items() if k not in drop}

@@ -1,25 +1,26 @@
-"""Steps that repeat: their weights in one variable each, traced and compiled once."""
+"""Layers that repeat: their weights are stacked, and a loop over them is compiled once."""
 
 import copy
 import functools
 
 import keras
-import numpy as np
 from keras import ops
-from keras.src.backend.common.global_state import get_global_attribute
 
 from keras_flows.backend import autodiff
 from keras_flows.backend.state import unique_paths
-from keras_flows.core.ledger import is_adapting
+from keras_flows.core.prepared import prepare_stack
+from keras_flows.core.remat import remat
 from keras_flows.core.repeats import can_loop, loops, variables_of
+from keras_flows.core.rows import make_row, stacked_variable, unstack
+from keras_flows.core.scope import current, scope
 
 
 class Stack:
-    """Blocks of layers that are alike but for their weights, which are stacked on a new first axis.
+    """Blocks of layers that differ only in their weights, which are stacked on a new first axis.
 
-    The layers stay what they are: their variables become rows of the stacked
-    ones and are read, assigned, saved and loaded as before. What trains, and
-    what an optimizer sees, are the stacked `variables`.
+    The layers remain as they are: their variables become rows of the stacked
+    ones, and can be read, assigned, saved and loaded as before. Training and
+    optimizers use the stacked `variables`.
 
     Args:
         blocks: lists of built layers.
@@ -28,73 +29,81 @@ class Stack:
 
     def __init__(self, blocks, add_weight):
         rows = [variables_of(block) for block in blocks]
-        self.block, self.own, self.length = blocks[0], rows[0], len(blocks)
+        self.block, self.block_variables, self.length = blocks[0], rows[0], len(blocks)
         self.loops, self._can_loop = loops(blocks), can_loop(blocks)
-        self.variables = [_stacked(column, add_weight) for column in zip(*rows)]
+        self.variables = [stacked_variable(column, add_weight) for column in zip(*rows)]
         for i, row in enumerate(rows):
-            for variable, whole in zip(row, self.variables):
-                _make_row(variable, add_weight.__self__, whole, i)
+            for variable, stacked in zip(row, self.variables):
+                make_row(variable, add_weight.__self__, stacked, i)
 
-    @property
-    def lean(self):
-        """The same in a loop wherever it can be: of blocks outside of one, several are under way
-        at once, each with activations of its own."""
+    def in_loop(self):
+        """The same stack, in a loop wherever a loop is possible.
+
+        For training in less memory: outside a loop a backend may run several
+        blocks at once, and keeps the activations of each.
+        """
         stack = copy.copy(self)
         stack.loops = self._can_loop
         return stack
 
     def values(self):
-        """The weights as tensors."""
+        """The stacked weights as tensors."""
         return [ops.cast(variable.value, variable.dtype) for variable in self.variables]
 
-    def trains(self, index):
-        """Whether each weight of a block trains."""
+    def trainable(self, index):
+        """Whether each weight of block `index` is trainable."""
         return [variable.trainable for variable in self.variables]
 
     def layers(self, index):
-        """Those of a block."""
+        """The layers of block `index`."""
         return self.block
 
     def rows(self, values):
-        """The weights of each block, from those of all."""
-        return list(zip(*[_rows(value, self.length) for value in values]))
+        """The weights of each block, from the stacked ones."""
+        return list(zip(*[unstack(value, self.length) for value in values]))
 
-    def joined(self, rows):
+    def join(self, rows):
         """The inverse of `rows`."""
         return [ops.stack(column) for column in zip(*rows)]
 
-    def within(self, index, weights, function, *args):
-        """`function(block, *args)` where the block has these weights."""
-        with keras.StatelessScope(state_mapping=list(zip(self.own, weights))):
+    def call(self, index, weights, function, *args):
+        """`function(layers, *args)` of block `index`, while its layers have these weights."""
+        with keras.StatelessScope(state_mapping=list(zip(self.block_variables, weights))):
             return function(self.block, *args)
 
     def fold(self, function, carry, values, reverse=False):
-        """carry = function(index, weights, carry), for all blocks in their order; a list."""
+        """Applies carry = function(index, weights, carry) to each block in turn.
+
+        Args:
+            function: takes and returns `carry`, a list of tensors.
+            values: tensors with one row for each block.
+            reverse: whether to go from the last block to the first.
+        """
         if self.loops:
-            each = functools.partial(function, None)
-            return autodiff.fold(self.length, each, carry, values, reverse)
+            step = functools.partial(function, None)
+            return autodiff.fold(self.length, step, carry, values, reverse)
         rows = list(enumerate(self.rows(values)))
         for index, weights in reversed(rows) if reverse else rows:
             carry = function(index, weights, carry)
         return carry
 
     def unfold(self, function, carry, values, like):
-        """carry, emitted = function(index, weights, carry), from the last block to the first.
+        """Applies carry, output = function(index, weights, carry) from the last block to the first.
 
-        Returns the carry, and what was emitted, joined into tensors `like` these.
+        Returns the carry, and the outputs joined to tensors shaped as `like`.
         """
         if not self.loops:
-            emitted = []
+            outputs = []
             for index, weights in reversed(list(enumerate(self.rows(values)))):
                 carry, row = function(index, weights, carry)
-                emitted.insert(0, row)
-            return carry, self.joined(emitted)
+                outputs.insert(0, row)
+            return carry, self.join(outputs)
 
         def body(i, carry, out):
             carry, row = function(None, [ops.take(v, i, axis=0) for v in values], carry)
             at = ops.reshape(i, (1, 1))
             out = [ops.scatter_update(o, at, r[None]) for o, r in zip(out, row)]
-            # 0, when all of the row is there: TensorFlow else begins with several blocks at once.
+            # Zero, but known only after the row: TensorFlow would start several blocks at once.
             wait = 0 * sum(ops.cast(ops.reshape(r, (-1,))[0] == 0, "int32") for r in row)
             return i - 1 + wait, carry, out
 
@@ -104,56 +113,90 @@ class Stack:
 
 
 class Series(Stack):
-    """The same for blocks that differ, each with variables of its own."""
+    """The interface of `Stack` for blocks that differ and keep variables of their own."""
 
     loops = _can_loop = False
 
     def __init__(self, blocks):
         self.blocks, self.length = blocks, len(blocks)
-        self.own = [variables_of(block) for block in blocks]
-        self.variables = [variable for row in self.own for variable in row]
+        self.block_variables = [variables_of(block) for block in blocks]
+        self.variables = [variable for row in self.block_variables for variable in row]
 
     def layers(self, index):
         return self.blocks[index]
 
     def rows(self, values):
         values = iter(values)
-        return [[next(values) for _ in row] for row in self.own]
+        return [[next(values) for _ in row] for row in self.block_variables]
 
-    def trains(self, index):
-        return [variable.trainable for variable in self.own[index]]
+    def trainable(self, index):
+        return [variable.trainable for variable in self.block_variables[index]]
 
-    def joined(self, rows):
+    def join(self, rows):
         return [value for row in rows for value in row]
 
-    def within(self, index, weights, function, *args):
-        with keras.StatelessScope(state_mapping=list(zip(self.own[index], weights))):
+    def call(self, index, weights, function, *args):
+        mapping = list(zip(self.block_variables[index], weights))
+        with keras.StatelessScope(state_mapping=mapping):
             return function(self.blocks[index], *args)
 
 
+def run_stack(stack, method, function, x, dtype):
+    """x through all blocks of a stack, and the sum of their log-determinants, `(batch,)`.
+
+    Around each block stand, from outside to inside: `remat`, if the training
+    step asks for it; the scope with what was prepared from the weights; the
+    weights themselves. All tensors that depend on weights are arguments of
+    the block, so that `remat` and loops see them.
+
+    Args:
+        method: "encode" or, from the last block to the first, "decode".
+        function: takes `(layers, x)` and returns `(x, log_det)`.
+        dtype: of the log-determinants.
+    """
+    backprop = current().backprop
+    stack = stack.in_loop() if backprop else stack
+    weights = stack.values()
+    prepared = prepare_stack(stack, weights, method)
+
+    def block(x, *row):
+        row_weights, row_prepared = row[: len(weights)], row[len(weights) :]
+        with scope(prepared=keras.tree.pack_sequence_as(prepared, row_prepared)):
+            return stack.call(None, row_weights, function, x)
+
+    def step(index, row, carry):
+        x, total = carry
+        x, log_det = remat(block, x, *row) if backprop == "remat" else block(x, *row)
+        return [x, total if log_det is None else total + ops.convert_to_tensor(log_det, dtype)]
+
+    total = ops.zeros(ops.shape(x)[:1], dtype)
+    values = [*weights, *keras.tree.flatten(prepared)]
+    return stack.fold(step, [x, total], values, reverse=method == "decode")
+
+
 class Stacked:
-    """Mixed into a layer of layers that may be stacked, `_stack`: what it trains, and its files."""
+    """Mixin of a layer whose inner layers may be stacked, in `_stack`: its variables and files."""
 
     _stack = None
 
     @property
     def variables(self):
-        """Stacked where the inner layers are; otherwise theirs."""
+        """The stacked variables, if the inner layers are stacked; otherwise theirs."""
         return list(self._stack.variables) if self._stack else super().variables
 
     @property
     def weights(self):
         return list(self._stack.variables) if self._stack else super().weights
 
-    def _track_variables(self):  # of torch
+    def _track_variables(self):  # called by Keras on torch
         unique_paths(self.variables)
         super()._track_variables()
 
     def save_own_variables(self, store):
-        """The inner layers save theirs."""
+        """Saves nothing: the inner layers save their rows."""
 
     def load_own_variables(self, store):
-        """The inner layers load theirs."""
+        """Loads nothing: the inner layers load their rows."""
 
     def _check_frozen(self, layers, otherwise=""):
         if self._stack and len({layer.trainable for layer in layers}) > 1:
@@ -162,76 +205,3 @@ class Stacked:
                 f"The stacked layers of '{self.name}' are trained or frozen together{otherwise}. "
                 f"Received: frozen {frozen}."
             )
-
-
-def _rows(value, n):
-    """`ops.unstack`, whose gradient on JAX would be n tensors padded and added up."""
-    if keras.backend.backend() != "jax":
-        return ops.unstack(value, n)
-    return [ops.squeeze(row, 0) for row in ops.split(value, n)]
-
-
-def _stacked(column, add_weight):
-    first = column[0]
-    rows = [v._initializer if v._value is None else ops.convert_to_numpy(v) for v in column]
-
-    def start(shape, dtype):
-        if any(map(callable, rows)):
-            return ops.stack([r(shape[1:], dtype=dtype) if callable(r) else r for r in rows])
-        return ops.convert_to_tensor(np.stack(rows), dtype)  # on JAX `ops.stack` is a program
-
-    return add_weight(
-        name="_".join(first.path.split("/")[-2:]),
-        shape=(len(rows), *first.shape),
-        dtype=first.dtype,
-        trainable=first.trainable,
-        initializer=start,
-    )
-
-
-class _Row:
-    """Mixed into a step's variable: its value is a row of a stacked one."""
-
-    @property
-    def _value(self):
-        call = get_global_attribute("current_call_ctx")  # of the Keras layer that is being called
-        if call and call.training and self._trainable and not is_adapting():
-            raise ValueError(
-                f"The weights of stacked steps are trained by their layer, '{self._owner.name}': "
-                "train a model that calls it as a whole, freeze the steps, or make it with "
-                f"Chain(steps, stack=False). Received: a step that trains alone, '{self.path}'."
-            )
-        return self._whole.value[self._index]
-
-    @_value.setter
-    def _value(self, value):
-        if value is not None:  # which Keras assigns on JAX while it predicts
-            self._direct_assign(value)
-
-    @property
-    def trainable(self):
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        self._trainable = bool(value)  # on torch Keras' own would tell the row, a part of a graph
-
-    def _deferred_initialize(self):
-        """It has the value of its row."""
-
-    def _direct_assign(self, value):
-        whole = ops.convert_to_tensor(self._whole.value)
-        start = [self._index] + [0] * len(self.shape)
-        self._whole.assign(ops.slice_update(whole, start, ops.expand_dims(value, 0)))
-
-
-@functools.cache
-def _row_class(base):
-    return type(f"{base.__name__}Row", (_Row, base), {})
-
-
-def _make_row(variable, owner, whole, index):
-    del variable.__dict__["_value"]
-    variable._initializer = None
-    variable.__class__ = _row_class(type(variable))
-    variable._owner, variable._whole, variable._index = owner, whole, index

@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_flows.backend.devices import batch_mean
 from keras_flows.backend.state import KeepsState
-from keras_flows.core import memory
 from keras_flows.core.cost import cost_table
 from keras_flows.core.flow_layer import register
 from keras_flows.core.graph import check_bijection, check_inputs, invert
 from keras_flows.core.ledger import Ledger
+from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.flow.density import Density
 from keras_flows.flow.fitting import Fitting
 from keras_flows.flow.inputs import Inputs
@@ -105,8 +105,8 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
 
     @backprop.setter
     def backprop(self, mode):
-        if mode not in memory.MODES:
-            raise ValueError(f"backprop is one of {memory.MODES}. Received: backprop={mode!r}.")
+        if mode not in BACKPROP:
+            raise ValueError(f"backprop is one of {BACKPROP}. Received: backprop={mode!r}.")
         self._backprop = mode
 
     @property
@@ -128,7 +128,7 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
 
     def call(self, inputs, training=None):
         inputs = self.takes.arrange(inputs)
-        with Ledger() as ledger, memory.backprop(self.backprop if training else None):
+        with Ledger() as ledger, scope(backprop=self.backprop if training else None):
             z = self.encoder(inputs, training=training)
         # One log-det a sample, also where every sample has the same.
         log_det = ops.broadcast_to(ledger.total(), ops.shape(z)[:1])

@@ -3,40 +3,44 @@
 import functools
 
 import keras
-from keras import ops
 
-from keras_flows.core import memory
 from keras_flows.core.flow_layer import FlowLayer, is_shape, register, serialize_shared
-from keras_flows.core.ledger import Ledger, adapting, is_adapting
-from keras_flows.core.memory import inner_layers, is_pure
-from keras_flows.core.prepared import prepare_stack, rows_of_prepared
+from keras_flows.core.ledger import Ledger
+from keras_flows.core.purity import inner_layers, is_pure
 from keras_flows.core.repeats import can_stack, pays, repeated, values_later
-from keras_flows.core.stack import Series, Stack, Stacked
+from keras_flows.core.reversible import reversible
+from keras_flows.core.scope import adapting, current
+from keras_flows.core.stack import Series, Stack, Stacked, run_stack
 
 
 @register
 class Chain(Stacked, FlowLayer):
     """Flow layers one after another: z = f_n(... f_1(x)), log-determinants added up.
 
-    For steps that are repeated, such as Glow's: one node of the graph however
-    many they are. Each step is itself a layer with `.inverse()`. Where the steps
-    are one pattern over and over, the weights of its repetitions are stacked in
-    one variable each: few for the optimizer, and a loop over them, where it pays, is
-    traced and compiled once. A step's own weights are then rows of those; files
-    are the same.
+    For steps that repeat, such as Glow's: the chain is one node of the graph,
+    however many steps it has. Each step is a layer with its own `.inverse()`.
+
+    If the steps repeat one pattern, the weights of the repetitions are stacked
+    in one variable each. The optimizer then has few variables, and a loop
+    over the repetitions, where it is faster, is compiled once. The weights of
+    a step are then rows of the stacked variables. Saved files are the same.
 
     Args:
-        steps: flow layers from one tensor to one of the same shape, in the
-            order of encoding; ValueError otherwise.
-        stack: whether to stack. None: where steps repeat and all their layers
-            are known, from here or from Keras. True insists, with a ValueError
-            where it cannot be, and trusts the configs of other layers to tell
-            them apart. False lets single steps be frozen: stacked ones train
-            together, and a call raises a ValueError where only some are frozen.
+        steps: flow layers, in the order of encoding, each from one tensor to
+            one of the same shape, without conditions.
+        stack: whether to stack the weights. None stacks if the steps repeat
+            and all their layers come from this package or from Keras. True
+            also trusts the configs of other layers to say all that they
+            compute. False allows single steps to be frozen.
 
-    Shapes: those of the steps.
+    Shapes: those of the steps. The log-determinant is in nats.
 
-    >>> z = Chain([Actnorm(), InvConv(), Coupling(net, split="halves")])(x)
+    Raises ValueError for steps that do not fit, for `stack=True` if the steps
+    cannot be stacked, and in a call if only some of the stacked steps are
+    frozen.
+
+    >>> steps = [layer for _ in range(8) for layer in (Actnorm(), InvConv(), Coupling(net()))]
+    >>> z = Chain(steps)(x)
     """
 
     def __init__(self, steps, stack=None, **kwargs):
@@ -57,7 +61,7 @@ class Chain(Stacked, FlowLayer):
         with values_later([] if self.stack is False else self.steps):
             self._build_steps(tuple(input_shape))
             self._stack_weights()
-        # Shapes stay, so that what one step insists on holds for all; a whole shape says most.
+        # All steps have the same shape, so one step's spec holds for all. A full shape says most.
         specs = [step.input_spec for step in self.steps if step.input_spec]
         self.input_spec = max(specs, key=lambda spec: spec.shape is not None, default=None)
 
@@ -65,11 +69,11 @@ class Chain(Stacked, FlowLayer):
         for step in self.steps:
             if not step.built:
                 step.build(input_shape)
-            given = step.compute_output_shape(input_shape)
-            if given != input_shape or step.conditions:
+            output_shape = step.compute_output_shape(input_shape)
+            if output_shape != input_shape or step.conditions:
                 raise ValueError(
                     f"The steps of '{self.name}' must keep the shape {input_shape}. "
-                    f"Received: '{step.name}' that gives {given}."
+                    f"Received: '{step.name}' with outputs of shape {output_shape}."
                 )
 
     @property
@@ -77,14 +81,14 @@ class Chain(Stacked, FlowLayer):
         return any(step.needs_adapt for step in self.steps)
 
     def adapt(self, inputs):
-        """Initialises the steps from one batch, in their order."""
+        """Initialises the steps from one batch, in order."""
         if not self.built:
             self.build(inputs.shape)
         with adapting():
             self.encode(inputs)
 
     def _adapt_if_asked(self, inputs):
-        """Each step is asked by itself."""
+        """Does nothing: each step is called, and initialises itself."""
 
     def _stack_weights(self):
         blocks = None if self.stack is False else repeated(self.steps)
@@ -92,15 +96,15 @@ class Chain(Stacked, FlowLayer):
             self._stack = Stack(blocks, self.add_weight)
         elif self.stack:
             raise ValueError(
-                f"The steps of '{self.name}' cannot be stacked: they must repeat one pattern of "
-                "layers with weights of their own, that no other model calls, without noise, "
+                f"The steps of '{self.name}' cannot be stacked. They must repeat one pattern of "
+                "layers that share no weights, that no other model calls, and that have no noise, "
                 "moving averages, regularizers or constraints. "
                 f"Received: {[type(step).__name__ for step in self.steps]}."
             )
 
     @property
     def has_networks(self):
-        return False  # the steps have
+        return False  # `remat` applies to the steps
 
     @functools.cached_property
     def _series(self):
@@ -112,37 +116,20 @@ class Chain(Stacked, FlowLayer):
 
     def encode(self, x):
         self._check_frozen(self.steps, "; for single ones make it with Chain(steps, stack=False)")
-        if not is_adapting() and memory.mode() == "reversible" and self._reversible:
-            stack = self._stack or self._series
-            return memory.reversible(stack.lean, x, encode_block, decode_block)
-        return self._run(encode_block, x)
+        now = current()
+        if now.backprop == "reversible" and self._reversible and not now.adapting:
+            blocks = self._stack or self._series
+            return reversible(blocks.in_loop(), x, encode_steps, decode_steps)
+        return self._run("encode", encode_steps, x)
 
     def decode(self, z):
-        return self._run(decode_block, z, reverse=True)
+        return self._run("decode", decode_steps, z)
 
-    def _run(self, function, x, reverse=False):
-        stack = self._stack
-        if stack is None or is_adapting():
+    def _run(self, method, function, x):
+        if self._stack is None or current().adapting:
             return function(self.steps, x)
-        stack = stack.lean if memory.mode() else stack
-        own, dtype = stack.values(), self.variable_dtype
-        made = prepare_stack(stack, own, "decode" if reverse else "encode")
-
-        def step(index, weights, carry):
-            def block(x, *weights):
-                rows = keras.tree.pack_sequence_as(made, weights[len(own) :])
-                with rows_of_prepared(rows):
-                    return stack.within(index, weights[: len(own)], function, x)
-
-            run = functools.partial(memory.remat, block) if memory.mode() == "remat" else block
-            x, log_det = run(carry[0], *weights)
-            if log_det is None:
-                return [x, carry[1]]
-            return [x, carry[1] + ops.convert_to_tensor(log_det, dtype)]
-
-        total = ops.zeros(ops.shape(x)[:1], dtype)
-        x, total = stack.fold(step, [x, total], [*own, *keras.tree.flatten(made)], reverse)
-        return x, None if self.volume_preserving else total
+        x, log_det = run_stack(self._stack, method, function, x, self.variable_dtype)
+        return x, None if self.volume_preserving else log_det
 
     def get_config(self):
         return {
@@ -157,16 +144,16 @@ class Chain(Stacked, FlowLayer):
         return cls(steps, **config)
 
 
-def encode_block(steps, x):
-    """Data to latent through layers, one after another."""
+def encode_steps(steps, x):
+    """Data to latent: `(z, log_det)` of layers called in order."""
     with Ledger(Ledger.active()) as ledger:
         for step in steps:
             x = step(x)
     return x, ledger.total() if ledger.entries else None
 
 
-def decode_block(steps, z):
-    """Latent to data through the same layers."""
+def decode_steps(steps, z):
+    """Latent to data: `(x, log_det)` of the same layers, in reverse order."""
     total = None
     for step in reversed(steps):
         z, log_det = step.decode(z)

@@ -31,7 +31,7 @@ class Repeat(Stacked, keras.layers.Layer):
             return h
 
         def step(index, weights, carry):
-            return [self._stack.within(index, weights, lambda block, h: block[0](h), carry[0])]
+            return [self._stack.call(index, weights, lambda block, h: block[0](h), carry[0])]
 
         return self._stack.fold(step, [h], self._stack.values())[0]
 
@@ -43,4 +43,4 @@ class Repeat(Stacked, keras.layers.Layer):
         """`function(layer, *args)` of one layer, with these weights."""
         if self._stack is None:
             return function(self.blocks[index], *args)
-        return self._stack.within(index, weights, lambda block, *a: function(block[0], *a), *args)
+        return self._stack.call(index, weights, lambda block, *a: function(block[0], *a), *args)
