@@ -1,7 +1,7 @@
 """Normalizing flows as Keras 3 layers and models."""
 
 from keras_flows import layers, models, networks, priors
-from keras_flows.core.graph import invert
+from keras_flows.core.inversion import invert
 from keras_flows.data import datasets, pictures, tables, toys
 from keras_flows.flow import Flow
 from keras_flows.flow.plain import adapt

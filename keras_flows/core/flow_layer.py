@@ -17,20 +17,21 @@ register = keras.saving.register_keras_serializable(package=PACKAGE)
 
 @register
 class FlowLayer(keras.layers.Layer):
-    """Base of all invertible layers: z = f(x), with log|det dz/dx| a sample.
+    """Base class of all invertible layers: z = f(x) and log|det dz/dx| of each sample.
 
-    A subclass writes `encode` (data to latent) and `decode` (latent to data);
-    each returns its result and the log-determinant of its own direction, in
-    nats: a tensor of shape `(batch,)`, a scalar where every sample has the
-    same, or None where it is 0. Saving, inversion, `Flow` and plain
-    `keras.Model` use follow from these two. A layer that maps a list of
-    inputs may take conditions as its last inputs; `decode` then takes the
-    outputs followed by the same conditions.
+    A subclass defines `encode` (data to latent) and `decode` (latent to data).
+    Each returns a pair: its output, and the log-determinant of its direction
+    in nats. The log-determinant is a tensor of shape `(batch,)`, a scalar if it
+    is the same for all samples, or None if it is 0. Saving, inversion, and use
+    in `Flow` and in a plain `keras.Model` follow from these two methods.
+
+    A layer with a list of inputs may take conditions as its last inputs.
+    `decode` then takes the outputs, followed by the same conditions.
 
     Flow layers compute in the variable dtype of the global policy: under
     `mixed_bfloat16` the networks run in bfloat16 and the flow in float32.
 
-    Example (a whole layer, with its inverse, densities and saving):
+    Example, a complete layer:
 
     >>> @keras.saving.register_keras_serializable("my_flows")
     ... class Sinh(keras_flows.layers.FlowLayer):
@@ -40,12 +41,13 @@ class FlowLayer(keras.layers.Layer):
     ...         return ops.sinh(z), self.sum(ops.log(ops.cosh(z)))
     """
 
-    conditions = 0  # how many of the last inputs only condition the map
-    passthrough = {}  # {input position: output position} of one and the same tensor
+    conditions = 0  # number of inputs, the last ones, that are only conditions
+    passthrough = {}  # {input position: output position} of tensors that are passed through
     volume_preserving = False  # whether the log-determinant is always 0
-    updates_in_call = False  # whether a call assigns to weights, as moving averages
-    integer_levels = None  # of a layer that takes integers from 0 on as data: how many there are
-    joined_sizes = None  # of a layer that joins several tensors: the sizes of these
+    updates_in_call = False  # whether a call assigns to weights, such as moving averages
+    # What a layer tells the `Flow` that contains it:
+    integer_levels = None  # the data are integers from 0 to integer_levels - 1
+    joined_sizes = None  # sizes of the tensors that the layer joins, if it joins several
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)
@@ -67,7 +69,7 @@ class FlowLayer(keras.layers.Layer):
 
     @property
     def has_networks(self):
-        """Whether there are activations inside that need not be kept."""
+        """Whether there are inner layers, whose activations `remat` need not keep."""
         return bool(self._layers)
 
     def _adapt_if_asked(self, inputs):
@@ -75,20 +77,20 @@ class FlowLayer(keras.layers.Layer):
             self.adapt(inputs)
 
     def adapt(self, inputs):
-        """Data-dependent initialisation from one batch; most layers have none."""
+        """Data-dependent initialisation from one batch. Most layers have none."""
 
     @property
     def needs_adapt(self):
-        """Whether a data-dependent initialisation is still to come."""
+        """Whether the data-dependent initialisation has not been done yet."""
         return False
 
     def inverse(self):
-        """The layer of the other direction, over the same weights."""
+        """The layer for the other direction, over the same weights."""
         twin = getattr(self, "_twin", None)
         if twin is not None:
             return twin()
         twin = self._make_inverse()
-        # A closure, so that neither Keras nor torch takes the twin for a child.
+        # In a closure, so that Keras and torch do not track the twin as an inner layer.
         object.__setattr__(twin, "_twin", lambda: self)
         return twin
 
@@ -103,20 +105,22 @@ class FlowLayer(keras.layers.Layer):
 
     @staticmethod
     def sum(x):
-        """Sum over all axes but the batch: `(batch, ...)` to `(batch,)`."""
+        """Sum over all axes but the batch axis: `(batch, ...)` to `(batch,)`."""
         return ops.sum(x, axis=tuple(range(1, len(x.shape))))
 
 
 @register
 class Inverse(FlowLayer):
-    """The other direction of a flow layer: z = f^-1(x), sharing f's weights.
+    """The other direction of a flow layer f: z = f^-1(x), over f's weights.
 
-    Usually made by `layer.inverse()`. Inputs are the outputs of `layer`
-    followed by its conditions. It holds the layer, so that a model made of
-    inverses alone can be saved and loaded.
+    Usually made by `layer.inverse()`. Its inputs are the outputs of `layer`,
+    followed by the conditions of `layer`. It contains the layer, so that a
+    model of inverses can be saved and loaded.
 
-    Raises ValueError when it is called before a layer that changes shapes has
-    been built: its input shape cannot be told from its output shape.
+    Raises ValueError if it is called before a layer that changes shapes has
+    been built, because the layer's input shape is then unknown.
+
+    >>> x = coupling.inverse()(z)
     """
 
     def __init__(self, layer, **kwargs):
@@ -134,7 +138,7 @@ class Inverse(FlowLayer):
             return
         if not self.layer.built:
             self.layer.build(input_shape)
-        # The shapes that a built layer insists on hold for its inverse.
+        # A built layer's input spec holds for its inverse, too.
         self.input_spec = self.layer.input_spec
 
     @property
@@ -152,7 +156,7 @@ class Inverse(FlowLayer):
     def compute_output_spec(self, inputs):
         if self._keeps_shapes:
             return super().compute_output_spec(inputs)
-        # Told by running the layer backwards on symbols.
+        # Runs `decode` on symbolic tensors.
         return keras.Operation.compute_output_spec(self, inputs)
 
     def _check_built(self, input_shape):
@@ -182,11 +186,12 @@ class Inverse(FlowLayer):
 
 
 def check_result(layer, result, inputs):
-    """`result`, what `layer.encode(inputs)` returned, or a ValueError that says what is wrong."""
+    """Returns `result`, the pair that `layer.encode(inputs)` returned, or raises a ValueError."""
     first = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
     received = f"{type(result).__name__} {getattr(result, 'shape', '')}"
     if isinstance(result, (list, tuple)) and len(result) == 2:
-        shape = getattr(result[1], "shape", ())  # of a number (), of a tensor of unknown rank None
+        # A number has no shape; the shape of a tensor of unknown rank has no length.
+        shape = getattr(result[1], "shape", ())
         rank = getattr(shape, "rank", len(shape) if isinstance(shape, tuple) else None)
         if result[1] is None or rank in (0, None):
             return result
@@ -196,28 +201,28 @@ def check_result(layer, result, inputs):
     method, of = ("decode", layer.layer) if isinstance(layer, Inverse) else ("encode", layer)
     raise ValueError(
         f"`{method}` of '{of.name}' ({type(of).__name__}) must return a pair (outputs, log_det), "
-        "with a log_det of shape (batch,), a scalar, or None where it is 0; `self.sum` adds up a "
-        f"sample's numbers. Received: {received.strip()}."
+        "with a log_det of shape (batch,), a scalar, or None if it is 0. `self.sum` sums over all "
+        f"axes but the batch axis. Received: {received.strip()}."
     )
 
 
 def serialize_shared(layer):
-    """The config of an inner layer, marked so that a model that holds it twice loads it once."""
+    """The config of an inner layer. A layer that a model contains twice is loaded once."""
     return {**keras.saving.serialize_keras_object(layer), "shared_object_id": id(layer)}
 
 
 def is_shape(shape):
-    """Whether `shape` is one tensor's shape rather than a list of shapes."""
+    """Whether `shape` is the shape of one tensor, not a list of shapes."""
     return all(size is None or isinstance(size, int) for size in shape)
 
 
 def fixed_last_axis(size):
-    """For `input_spec`: a built layer then refuses another size instead of broadcasting it."""
+    """An `input_spec` by which a built layer refuses another size instead of broadcasting it."""
     return keras.InputSpec(min_ndim=2, axes={-1: size})
 
 
 def check_list(layer, shapes, count=None):
-    """Raises a ValueError unless `shapes` are those of a list of (`count`) tensors."""
+    """Raises a ValueError unless `shapes` belong to a list of tensors, `count` of them if given."""
     if is_shape(shapes) or count not in (None, len(shapes)):
         raise ValueError(
             f"{type(layer).__name__} takes a list of {count or 'several'} tensors. "
@@ -226,17 +231,17 @@ def check_list(layer, shapes, count=None):
 
 
 def data_part(layer, inputs):
-    """The inputs that the map transforms, without its conditions."""
+    """The inputs that are transformed, without the conditions."""
     return list(inputs)[: len(inputs) - layer.conditions]
 
 
 def numpy_generator(seed):
-    """NumPy's generator of `seed`; without one it follows `keras.utils.set_random_seed`."""
+    """A NumPy generator. If `seed` is None it follows `keras.utils.set_random_seed`."""
     return np.random.default_rng(random.randrange(2**31) if seed is None else seed)
 
 
 def positions(x):
-    """How many vectors a sample of a `(batch, ..., channels)` tensor holds."""
+    """Number of positions, of `channels` numbers each, in a sample of `(batch, ..., channels)`."""
     inner = x.shape[1:-1]
     if None in inner:
         return ops.cast(ops.prod(ops.shape(x)[1:-1]), x.dtype)
@@ -244,7 +249,7 @@ def positions(x):
 
 
 def known_size(layer, shape, axis=-1):
-    """The static size of an axis, or a ValueError."""
+    """The static size of an axis. Raises a ValueError if it is unknown."""
     if len(shape) < 2 or shape[axis] is None:
         raise ValueError(
             f"{type(layer).__name__} needs inputs of rank 2 or more whose axis {axis} is known. "

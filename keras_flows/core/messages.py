@@ -1,8 +1,8 @@
-"""What error messages say of the values that they received."""
+"""Texts for error messages."""
 
 
 def shortened(value, limit=100):
-    """`repr(value)`, cut after `limit` characters; of an array or tensor its shape and dtype."""
+    """`repr(value)`, cut after `limit` characters; for an array or tensor its shape and dtype."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{type(value).__name__} of shape {tuple(value.shape)} and dtype {value.dtype}"
     text = repr(value)
@@ -10,7 +10,7 @@ def shortened(value, limit=100):
     return text if len(text) <= limit else f"{text[:limit]}...{size}"
 
 
-# Layers and operations of Keras that have no inverse, and the flow layers to use instead.
+# Keras layers and operations without an inverse, and the flow layers to use instead.
 INSTEAD = {
     "Normalization": "Standardize",
     "BatchNormalization": "BatchNormFlow",
@@ -25,6 +25,6 @@ INSTEAD = {
 
 
 def no_inverse(operation):
-    """That an operation has no inverse, and which flow layer has."""
+    """Says that an operation has no inverse, and names the flow layer to use instead."""
     name = INSTEAD.get(type(operation).__name__)
-    return "has no inverse" + (f"; keras_flows.layers.{name} has one" if name else "")
+    return "has no inverse" + (f"; use keras_flows.layers.{name}" if name else "")

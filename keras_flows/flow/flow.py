@@ -9,7 +9,8 @@ from keras_flows.backend.devices import batch_mean
 from keras_flows.backend.state import KeepsState
 from keras_flows.core.cost import cost_table
 from keras_flows.core.flow_layer import register
-from keras_flows.core.graph import check_bijection, check_inputs, invert
+from keras_flows.core.graph import check_bijection, check_inputs
+from keras_flows.core.inversion import invert
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.flow.density import Density

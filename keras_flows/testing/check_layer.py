@@ -13,7 +13,7 @@ from keras import ops
 from keras_flows.backend import autodiff
 from keras_flows.backend.autodiff import compiled
 from keras_flows.core.flow_layer import FlowLayer
-from keras_flows.core.graph import invert
+from keras_flows.core.inversion import invert
 from keras_flows.testing.evaluation import (
     array,
     arrays,
