@@ -40,3 +40,13 @@ def clean_state():
 def float64():
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
+
+
+@pytest.fixture(params=["loop", "unrolled"])
+def run_as(request, monkeypatch):
+    """Whether stacked steps run in a loop or one after another."""
+    from keras_flows.core import repeats
+
+    loop_from = 2 if request.param == "loop" else 99
+    monkeypatch.setattr(repeats, "LOOP_FROM", dict.fromkeys(repeats.LOOP_FROM, loop_from))
+    return request.param

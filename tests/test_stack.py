@@ -6,40 +6,16 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers, networks
-from keras_flows.backend import autodiff
-from keras_flows.core import repeats
 from keras_flows.core.cost import multiply_adds
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.models import Glow
+from tests.chains import IMAGE, glow_chain, images, wide
 from tests.multiscale import smooth_pictures, train_briefly
 from tests.nets import Sinh, affine, conv_net, glow_step, net, net64
 from tests.numeric import array, arrays, perturb
 
 SIZES = {"image_shape": (8, 8, 1), "levels": 2, "hidden": 4, "depth": 3, "seed": 0}
-IMAGE = (4, 4, 3)
-
-
-def images(shape=(5, *IMAGE), seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(keras.config.floatx())
-
-
-def wide():
-    """A network whose convolutions JAX runs as products, on CPUs too: a loop may have them."""
-    return networks.ConvNet(2, 16, actnorm=True, edges=True)
-
-
-def glow_chain(repeats=3, network=wide, shape=IMAGE, stack=True):
-    chain = layers.Chain([v for _ in range(repeats) for v in glow_step(network())], stack=stack)
-    chain.build((None, *shape))
-    return perturb(chain, 0.05)
-
-
-@pytest.fixture(params=["loop", "unrolled"])
-def way(request, monkeypatch):
-    start = 2 if request.param == "loop" else 99
-    monkeypatch.setattr(repeats, "LOOP_FROM", dict.fromkeys(repeats.LOOP_FROM, start))
-    return request.param
 
 
 def both_ways(chain, x):
@@ -49,10 +25,10 @@ def both_ways(chain, x):
     return arrays([z, ledger.total(), back, log_det])
 
 
-def test_stacked_steps_compute_what_single_ones_do(way):
+def test_stacked_steps_compute_what_single_ones_do(run_as):
     chain, single = glow_chain(), glow_chain(stack=False)
     assert chain._stack and not single._stack
-    assert chain._stack.loops == (way == "loop" and keras.backend.backend() != "torch")
+    assert chain._stack.loops == (run_as == "loop" and keras.backend.backend() != "torch")
     for a, b in zip(single.steps, chain.steps):
         for v, w in zip(a.variables, b.variables):
             v.assign(array(w))
@@ -61,7 +37,7 @@ def test_stacked_steps_compute_what_single_ones_do(way):
 
 
 @pytest.mark.parametrize("method", ["encode", "decode"])
-def test_what_is_made_of_weights_alone_is_made_once_for_all_steps(way, method, monkeypatch):
+def test_what_is_made_of_weights_alone_is_made_once_for_all_steps(run_as, method, monkeypatch):
     made, chain, prepare = [], glow_chain(), layers.InvConv.prepare
 
     def counted(self, method, **weights):
@@ -114,7 +90,7 @@ def test_what_a_layer_assigns_when_it_is_built_stays():
     assert chain._stack
 
 
-def test_stacked_steps_that_are_told_to_compute_in_bfloat16_come_back(way):
+def test_stacked_steps_that_are_told_to_compute_in_bfloat16_come_back(run_as):
     dtype, x = "mixed_bfloat16", images((4, 6)).astype("float32")
     pairs = [(layers.Actnorm(dtype=dtype), layers.InvConv(dtype=dtype)) for _ in range(3)]
     chain = layers.Chain([v for pair in pairs for v in pair], dtype=dtype)
@@ -158,7 +134,7 @@ def test_files_are_the_same_with_stacked_weights_and_without(tmp_path):
         np.testing.assert_allclose(other.log_prob(x), one.log_prob(x), rtol=1e-5)
 
 
-def test_a_trained_flow_is_the_same_when_loaded(way, tmp_path):
+def test_a_trained_flow_is_the_same_when_loaded(run_as, tmp_path):
     flow, x = Glow(variant="paper", **SIZES), smooth_pictures(32)
     train_briefly(flow, x)
     flow.save(tmp_path / "f.keras")
@@ -244,148 +220,10 @@ def test_functional_networks_with_names_of_their_own_are_alike():
     assert chain._stack.length == 3
 
 
-def parts(chain, x, mode):
-    """Gradients of something of z and its log-det: for x and for each weight."""
-    trained = chain.trainable_variables
-
-    def total(x, *weights):
-        weights_set = keras.StatelessScope(state_mapping=list(zip(trained, weights)))
-        with weights_set, scope(backprop=mode), Ledger() as ledger:
-            z = chain(x)
-        log_det = ops.broadcast_to(ledger.total(), x.shape[:1])
-        return ops.sum(z * z) + ops.sum(log_det**2)
-
-    inputs = [ops.convert_to_tensor(v) for v in (x, *map(array, trained))]
-    return arrays(autodiff.vjp(total, inputs, ops.ones((), x.dtype))[1])
-
-
-def assert_same_gradients(chain, x, mode, tolerance):
-    ours, wanted = parts(chain, x, mode), parts(chain, x, None)
-    assert len(ours) == 1 + len(chain.trainable_variables)
-    for a, b in zip(ours, wanted):
-        assert np.abs(b).max() > 0
-        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max(), rtol=0)
-
-
-@pytest.mark.parametrize("mode", ["reversible", "remat"])
-@pytest.mark.parametrize("stacked", [True, False])
-def test_gradients_are_those_of_ordinary_training(mode, stacked, way):
-    assert_same_gradients(glow_chain(stack=stacked), images(), mode, 1e-5)
-
-
-@pytest.mark.parametrize("mode", ["reversible", "remat"])
-@pytest.mark.parametrize("stacked", [True, False])
-def test_gradients_in_float64(mode, stacked, way, float64):
-    chain = glow_chain(3, lambda: net64(4), (4,), stack=stacked)
-    assert_same_gradients(chain, images((5, 4)), mode, 1e-10)
-
-
-@pytest.mark.parametrize("variant", ["blog", "paper"])
-def test_a_trained_flow_has_the_same_gradients(variant):
-    flow = Glow(variant=variant, **{**SIZES, "image_shape": (8, 8, 3)})
-    train_briefly(flow, smooth_pictures(32, (8, 8, 3)))
-    for chain in (v for v in flow.encoder.layers if isinstance(v, layers.Chain)):
-        assert_same_gradients(chain, images((5, *chain.input.shape[1:])), "reversible", 1e-5)
-
-
-@pytest.mark.slow
-def test_training_takes_the_same_steps_in_each_mode():
-    losses = {}
-    for mode in BACKPROP:
-        keras.utils.set_random_seed(0)
-        flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop=mode)
-        flow.compile(keras.optimizers.Adam(0.01))
-        x = images((16, *IMAGE))
-        losses[mode] = flow.fit(x, epochs=3, verbose=0, shuffle=False).history["loss"]
-    assert losses[None][-1] < losses[None][0]
-    for mode in BACKPROP:
-        np.testing.assert_allclose(losses[mode], losses[None], rtol=1e-5)
-
-
-def test_numbers_for_log_determinants_are_computed_again():
-    def flow(backprop):
-        keras.utils.set_random_seed(0)
-        steps = [affine(net64(4)), layers.Rescale(2.0).inverse(), Folded(net64(4))]
-        flow = Flow(keras.Sequential([keras.Input((4,)), *steps]), backprop=backprop)
-        flow.compile(keras.optimizers.SGD(0.01))
-        return flow
-
-    histories = [flow(m).fit(images((8, 4)), epochs=2, verbose=0).history for m in (None, "remat")]
-    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-5)
-
-
-class Folded(layers.FlowLayer):
-    """z = 3 (x + net(1)), whose log-determinant is a number."""
-
-    def __init__(self, net):
-        super().__init__()
-        self.net = net
-
-    def build(self, shape):
-        self.net.build(shape)
-
-    def encode(self, x):
-        return 3 * (x + self.net(ops.ones_like(x))), 4 * float(np.log(3))
-
-    def decode(self, z):
-        return z / 3 - self.net(ops.ones_like(z)), -4 * float(np.log(3))
-
-
-def test_numbers_for_log_determinants_keep_float64(float64):
-    scale = layers.Rescale(2.3)
-    with Ledger() as ledger:
-        scale.inverse()(scale(ops.ones((2, 5))))
-        layers.Dequantize(7)(ops.ones((2, 5), "uint8"))
-    expected = 5 * np.log([2.3, 1 / 2.3, 1 / 7])
-    np.testing.assert_allclose(arrays(ledger.entries), expected, rtol=1e-14)
-
-
-def test_a_flow_keeps_its_mode_and_refuses_others():
-    flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop="remat")
-    assert Flow.from_config(flow.get_config()).backprop == "remat"
-    with pytest.raises(ValueError, match="backprop is one of .*Received: backprop='less'"):
-        flow.backprop = "less"
-
-
-def test_single_flow_layers_are_computed_again():
-    calls = []
-
-    class Counted(keras.layers.Dense):
-        def call(self, x):
-            calls.append(1)
-            return super().call(x)
-
-    x = keras.Input((4,))
-    flow = Flow(keras.Model(x, affine(keras.Sequential([Counted(4)]))(x)))
-    counts = {}
-    for mode in (None, "remat"):
-        flow.backprop = mode
-        flow.compile("sgd", run_eagerly=True)
-        calls.clear()
-        if keras.backend.backend() == "jax":  # which traces a step once
-            counts[mode] = recomputed(flow)
-        else:
-            flow.fit(images((8, 4)), batch_size=8, verbose=0)
-            counts[mode] = len(calls)
-    assert counts["remat"] > counts[None]
-
-
-def recomputed(flow):
-    """How many parts of a training step on JAX are marked to be computed again."""
-    import jax
-
-    def loss(x):
-        with keras.StatelessScope():
-            z, log_det = flow(x, training=True)
-        return ops.sum(z) + ops.sum(log_det)
-
-    return str(jax.make_jaxpr(jax.grad(loss))(ops.ones((8, 4)))).count("prevent_cse")
-
-
 LOOPS = {
-    "tensorflow": lambda way: way == "loop",
-    "jax": lambda way: None,
-    "torch": lambda way: False,
+    "tensorflow": lambda run_as: run_as == "loop",
+    "jax": lambda run_as: None,
+    "torch": lambda run_as: False,
 }
 
 
@@ -395,9 +233,9 @@ def transformer(depth):
     return perturb(net, 0.1)
 
 
-def test_a_transformers_blocks_compute_what_they_do_one_after_another(way):
+def test_a_transformers_blocks_compute_what_they_do_one_after_another(run_as):
     net, stack = transformer(3), transformer(3).repeat._stack
-    assert (stack and stack.loops) == LOOPS[keras.backend.backend()](way)
+    assert (stack and stack.loops) == LOOPS[keras.backend.backend()](run_as)
     expected = h = ops.convert_to_tensor(images((2, 5, 8)))
     for block in net.blocks:
         expected = block(expected)
