@@ -150,7 +150,7 @@ def uneven(place):
 def picture_flow(place, rate=1e-4):
     keras.utils.set_random_seed(0)
     with place.build():
-        flow = Glow(image_shape=(4, 4, 1), levels=1, depth=1, hidden=4, variant="paper", seed=0)
+        flow = Glow((4, 4, 1), levels=1, steps=1, variant="paper", hidden=4, seed=0)
         flow.compile(keras.optimizers.SGD(rate))
     return flow
 
@@ -235,7 +235,7 @@ def vae(place):
     """The other loss of the library."""
     keras.utils.set_random_seed(0)
     with place.build():
-        model = VAE(6, latent=2, depth=1, width=4, hidden=(8,), free_bits=0.1, seed=0)
+        model = VAE(6, steps=1, latent=2, hidden=(8,), posterior_hidden=4, free_bits=0.1, seed=0)
         model.compile(keras.optimizers.SGD(0.05))
     x = np.random.default_rng(0).integers(0, 256, (32, 6)).astype("uint8")
     with without_noise():

@@ -14,8 +14,8 @@ from tests.numeric import array
 
 SIZES = {"image_shape": (8, 8, 1), "levels": 2, "hidden": 4, "seed": 0}
 VARIANTS = {
-    "blog": lambda **options: Glow(**{**SIZES, "depth": 1, **options}),
-    "paper": lambda **options: Glow(**{**SIZES, "variant": "paper", "depth": 1, **options}),
+    "blog": lambda **options: Glow(**{**SIZES, "steps": 1, **options}),
+    "paper": lambda **options: Glow(**{**SIZES, "variant": "paper", "steps": 1, **options}),
     "realnvp": lambda **options: RealNVP(**{**SIZES, "blocks": 1, **options}),
 }
 

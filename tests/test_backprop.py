@@ -15,7 +15,7 @@ from tests.multiscale import smooth_pictures, train_briefly
 from tests.nets import affine, net64
 from tests.numeric import array, arrays
 
-SIZES = {"levels": 2, "hidden": 4, "depth": 3, "seed": 0}
+SIZES = {"levels": 2, "hidden": 4, "steps": 3, "seed": 0}
 
 
 def gradients(chain, x, mode):

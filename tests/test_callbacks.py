@@ -26,7 +26,7 @@ from keras_flows.training.callbacks import (
 
 def small_flow(rate=0.01, variant="blog"):
     keras.utils.set_random_seed(3)
-    flow = NICE(dims=4, couplings=2, hidden=(8,), variant=variant, seed=1)
+    flow = NICE(4, steps=2, variant=variant, hidden=(8,), seed=1)
     flow.compile(optimizer=keras.optimizers.Adam(rate))
     return flow
 

@@ -35,8 +35,8 @@ def folder(tmp_path_factory):
         table,
         MAF(2, context_dims=3, start="random", **SMALL, name="given"),
         MAF(2, classes=3, start="random", **SMALL, name="classes"),
-        Glow(image_shape=(4, 4, 3), levels=1, depth=1, hidden=4, name="pictures"),
-        NICE(couplings=2, hidden=(4,), name="vectors"),
+        Glow((4, 4, 3), levels=1, steps=1, hidden=4, name="pictures"),
+        NICE(784, steps=2, hidden=(4,), name="vectors"),
     ]
     for flow in flows:
         flow.save(path / f"{flow.name}.keras")

@@ -19,7 +19,7 @@ def test_a_trained_glow_of_96_steps_inverts(floatx):
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     shape, start = (8, 8, 3), time.time()
-    flow = Glow(image_shape=shape, variant="paper", hidden=8, seed=0)
+    flow = Glow(shape, variant="paper", hidden=8, seed=0)
     steps = [len(v.steps) for v in flow.encoder.layers if hasattr(v, "steps")]
     assert steps == [3 * 32] * 3
     pictures = smooth_pictures(256, shape)

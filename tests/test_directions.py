@@ -15,14 +15,14 @@ from keras_flows.networks import MADE, CausalTransformer
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "directions.md"
 SMALL = {"image_shape": (4, 4, 1), "hidden": 4}
 FLOWS = {
-    "NICE": lambda: NICE(dims=6, hidden=(8,), couplings=2),
+    "NICE": lambda: NICE(6, steps=2, hidden=(8,)),
     "RealNVP": lambda: RealNVP(levels=1, blocks=1, **SMALL),
-    "Glow": lambda: Glow(levels=1, depth=2, **SMALL),
-    "Jet": lambda: Jet(image_shape=(4, 4, 1), patch=2, couplings=2, depth=1, channels=4),
+    "Glow": lambda: Glow(levels=1, steps=2, **SMALL),
+    "Jet": lambda: Jet((4, 4, 1), steps=2, patch=2, hidden=4, blocks=1),
     "MAF": lambda: MAF(6, steps=2, hidden=(8,)),
     "IAF": lambda: IAF(6, steps=2, hidden=(8,)),
     # Patches of one number, so that there are as many as dimensions.
-    "TarFlow": lambda: TarFlow((2, 3, 1), 1, 4, 2, 1, noise="uniform"),
+    "TarFlow": lambda: TarFlow((2, 3, 1), steps=2, patch=1, hidden=4, blocks=1, noise="uniform"),
 }
 
 

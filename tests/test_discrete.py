@@ -164,8 +164,8 @@ def plain_flow():
 
 PICTURE_FLOWS = {
     "plain": plain_flow,
-    "blog": lambda: models.Glow(depth=2, **TINY),
-    "paper": lambda: models.Glow(variant="paper", depth=1, classes=2, **TINY),
+    "blog": lambda: models.Glow(steps=2, **TINY),
+    "paper": lambda: models.Glow(steps=1, variant="paper", classes=2, **TINY),
     "logit": lambda: models.RealNVP(blocks=0, alpha=1e-4, **TINY),
 }
 

@@ -19,9 +19,9 @@ CLASSES = 3
 
 MAPS = {
     "blog": lambda: blog(image_shape=(4, 4, 1)),
-    "blog-two-channels": lambda: blog(image_shape=(4, 4, 2), depth=2),
+    "blog-two-channels": lambda: blog(image_shape=(4, 4, 2), steps=2),
     "paper": lambda: paper(image_shape=(4, 4, 1)),
-    "paper-one-level": lambda: paper(image_shape=(4, 2, 1), levels=1, depth=2),
+    "paper-one-level": lambda: paper(image_shape=(4, 2, 1), levels=1, steps=2),
     "no-priors": lambda: paper(image_shape=(4, 4, 1), conditional_prior=False, learn_top=False),
     "classes": lambda: paper(image_shape=(4, 4, 1), classes=CLASSES, scale="tanh"),
 }
@@ -120,7 +120,7 @@ def test_a_temperature_for_each_level():
 
 
 def test_adapt_starts_every_actnorm_in_order_in_one_pass(monkeypatch):
-    flow, x = paper(depth=2), smooth_pictures(32)
+    flow, x = paper(steps=2), smooth_pictures(32)
     assert flow.needs_adapt and not blog().needs_adapt
     flow.adapt(x)
     assert not flow.needs_adapt
@@ -143,7 +143,7 @@ def test_adapt_starts_every_actnorm_in_order_in_one_pass(monkeypatch):
 
 
 def test_the_variants_are_as_documented():
-    flows = {name: VARIANTS[name](depth=None, hidden=1, levels=1) for name in ("blog", "paper")}
+    flows = {name: VARIANTS[name](steps=None, hidden=1, levels=1) for name in ("blog", "paper")}
     steps = {name: flow.encoder.get_layer("level_1").steps for name, flow in flows.items()}
     assert {name: len(s) / 3 for name, s in steps.items()} == {"blog": 10, "paper": 32}
     norm, permute, couple = steps["blog"][:3]
@@ -158,7 +158,7 @@ def test_the_variants_are_as_documented():
 
 
 def test_the_noise_of_the_blog_gives_no_bits_and_the_reason_why():
-    flow = blog(dequantization="blog")
+    flow = blog(noise="blog")
     x = smooth_pictures(4).astype("float32") / 255
     assert np.all(np.isfinite(array(flow.log_prob(ops.convert_to_tensor(x)))))
     with pytest.raises(ValueError, match="Dequantize.*Received.*width 0.00195"):
@@ -173,19 +173,19 @@ def test_the_noise_of_the_blog_gives_no_bits_and_the_reason_why():
         ({"image_shape": (12, 8, 1), "levels": 3}, "divisible by 8.*12x8 allow 2 levels"),
         ({"image_shape": (8, 8)}, "height, width, channels"),
         ({"image_shape": (8, 8, 0)}, "height, width, channels"),
-        ({"levels": 0}, "levels of 1"),
-        ({"depth": 0}, "depth"),
+        ({"levels": 0}, "1 or more for levels"),
+        ({"steps": 0}, "steps"),
         ({"hidden": 0}, "hidden"),
         ({"classes": 0}, "classes"),
         ({"variant": "flow++"}, "variant"),
         ({"permutation": "sideways"}, "permutation"),
         ({"coupling": "cubic"}, "mode"),
         ({"scale": "softplus"}, "scale"),
-        ({"dequantization": "none"}, "dequantization"),
+        ({"noise": "none"}, "noise"),
         ({"levels_per_channel": 1}, "levels"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_options_that_cannot_work_are_refused(options, why):
     with pytest.raises(ValueError, match=f"(?s){why}.*Received"):
-        Glow(**{"image_shape": (8, 8, 1), "levels": 2, "depth": 1, "hidden": 4, **options})
+        Glow(**{"image_shape": (8, 8, 1), "levels": 2, "steps": 1, "hidden": 4, **options})

@@ -15,7 +15,7 @@ from keras_flows.models.iaf_vae import POSTERIORS, VAE
 from keras_flows.recipes import iaf_mnist
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"width": 8, "hidden": (16, 12), "seed": 0}
+SMALL = {"hidden": (16, 12), "posterior_hidden": 8, "seed": 0}
 RUN = (
     "--limit 300 --holdout 200 --test-limit 60 --batch-size 100 --epochs 2 --latent 3 --width 8 "
     "--hidden 16 12 --depth 1 --importance 4"
@@ -31,7 +31,7 @@ def pixels(count=256, dims=784):
 
 def vae(posterior, **options):
     """A small one that is not as it starts: its posterior depends on the picture."""
-    model = VAE(posterior=posterior, **{**SMALL, **options})
+    model = VAE(784, posterior=posterior, **{**SMALL, **options})
     generator = np.random.default_rng(1)
     for weight in model.trainable_weights:
         weight.assign(weight + 0.2 * generator.normal(size=weight.shape))
@@ -44,7 +44,7 @@ def numpy(x):
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
 def test_training_raises_the_bound(posterior):
-    model, x = VAE(posterior=posterior, latent=4, **SMALL), pixels()
+    model, x = VAE(784, latent=4, posterior=posterior, **SMALL), pixels()
     model.compile(keras.optimizers.Adam(1e-2))
     losses = model.fit(x, batch_size=64, epochs=8, verbose=0).history
     assert losses["loss"][-1] < 0.6 * losses["loss"][0]
@@ -58,7 +58,7 @@ def test_training_raises_the_bound(posterior):
 @pytest.mark.parametrize("posterior", POSTERIORS)
 @pytest.mark.parametrize("order", ["alternating", "random"])
 def test_a_draws_density_is_that_of_the_other_direction(posterior, order):
-    model = vae(posterior, latent=5, depth=3, order=order)
+    model = vae(posterior, steps=3, latent=5, order=order)
     context = model.context(model.binarize(pixels(20)))
     z, log_q = model.posterior.sample_with_log_prob(context=context, seed=3)
     back = model.posterior.log_prob(z, context)
@@ -80,7 +80,7 @@ def test_the_diagonal_posterior_is_a_gaussian():
 @pytest.mark.parametrize("posterior, latent", [("diagonal", 2), ("iaf", 1), ("iaf", 2)])
 def test_log_prob_is_the_integral_over_the_latent(posterior, latent):
     # Trained, since importance sampling from a posterior far off takes more draws than are here.
-    model = VAE(dims=12, latent=latent, posterior=posterior, depth=1, **SMALL)
+    model = VAE(12, steps=1, latent=latent, posterior=posterior, **SMALL)
     model.compile(keras.optimizers.Adam(1e-2))
     model.fit(pixels(640, 12), batch_size=64, epochs=8, verbose=0)
     x = np.where(pixels(6, 12) > 127, 255, 0).astype("uint8")
@@ -109,7 +109,7 @@ def test_importance_sampling_is_above_the_bound_and_rises():
 
 
 def test_pixels_are_drawn_anew_at_every_pass():
-    model = VAE(dims=4, latent=2, **SMALL)
+    model = VAE(4, latent=2, **SMALL)
     x = ops.convert_to_tensor(np.tile(np.array([[0, 64, 191, 255]], "uint8"), (4000, 1)))
     first, second = (numpy(model.binarize(x)) for _ in range(2))
     assert set(np.unique(first)) == {0, 1} and (first != second).any()
@@ -118,7 +118,7 @@ def test_pixels_are_drawn_anew_at_every_pass():
 
 
 def test_free_bits_are_of_training_alone():
-    model, x = VAE(posterior="diagonal", latent=4, free_bits=25.0, **SMALL), pixels(64)
+    model, x = VAE(784, latent=4, posterior="diagonal", free_bits=25.0, **SMALL), pixels(64)
     model.compile("adam")
     first = model.fit(x, batch_size=64, verbose=0).history
     assert first["loss"][0] == pytest.approx(100 - first["log_likelihood"][0], rel=1e-4)
@@ -151,7 +151,7 @@ def test_random_orders_are_saved_without_a_seed(tmp_path):
 
 
 def test_weights_of_samples_count():
-    model, x = VAE(posterior="diagonal", latent=4, **SMALL), pixels(64)
+    model, x = VAE(784, latent=4, posterior="diagonal", **SMALL), pixels(64)
     model.compile("adam")
     weights = np.repeat([0.0, 2.0], 32).astype("float32")
     half = model.evaluate(x, np.zeros(64), sample_weight=weights, batch_size=64, verbose=0)
@@ -162,7 +162,7 @@ def test_weights_of_samples_count():
 def test_wrong_options_are_refused():
     for wrong in ({"posterior": "full"}, {"latent": 0}, {"hidden": ()}, {"free_bits": -1}):
         with pytest.raises(ValueError, match="Received"):
-            VAE(**{**SMALL, **wrong})
+            VAE(784, **{**SMALL, **wrong})
 
 
 @pytest.fixture(scope="module")

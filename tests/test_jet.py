@@ -13,7 +13,7 @@ from tests.multiscale import Trained, Whole, eager, smooth_pictures, train_brief
 from tests.numeric import array, encode, jacobian_log_det, perturb
 
 CLASSES = 3
-SIZES = {"image_shape": (8, 8, 1), "patch": 2, "couplings": 4, "depth": 1, "channels": 8}
+SIZES = {"image_shape": (8, 8, 1), "steps": 4, "patch": 2, "hidden": 8, "blocks": 1}
 
 
 def small(**options):
@@ -21,10 +21,10 @@ def small(**options):
 
 
 MAPS = {
-    "patches-alone": lambda: small(image_shape=(4, 4, 2), patch=1, couplings=6, every=1),
-    "oblong": lambda: small(image_shape=(4, 4, 1), patch=(2, 1), couplings=2, heads=2),
-    "odd-channels": lambda: small(image_shape=(1, 3, 3), patch=1, spatial=(), depth=2),
-    "classes": lambda: small(image_shape=(4, 4, 1), couplings=2, classes=CLASSES),
+    "patches-alone": lambda: small(image_shape=(4, 4, 2), steps=6, patch=1, every=1),
+    "oblong": lambda: small(image_shape=(4, 4, 1), steps=2, patch=(2, 1), heads=2),
+    "odd-channels": lambda: small(image_shape=(1, 3, 3), patch=1, spatial=(), blocks=2),
+    "classes": lambda: small(image_shape=(4, 4, 1), steps=2, classes=CLASSES),
 }
 
 
@@ -84,7 +84,7 @@ def test_it_starts_as_the_affine_map_of_the_pixels():
 ROW, COLUMN = np.indices((4, 4))
 
 
-@pytest.mark.parametrize("couplings", [1, 2])
+@pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize(
     "pattern,moves",
     [
@@ -93,17 +93,17 @@ ROW, COLUMN = np.indices((4, 4))
         ("rows", ROW % 2 == 1),
     ],
 )
-def test_who_moves_whom(pattern, moves, couplings):
-    flow, x = small(couplings=couplings, every=1, spatial=(pattern,)), smooth_pictures(2)
+def test_who_moves_whom(pattern, moves, steps):
+    flow, x = small(steps=steps, every=1, spatial=(pattern,)), smooth_pictures(2)
     last = [v for v in flow.encoder.layers if isinstance(v, Coupling)][-1]
     perturb(last)
     moved = array(flow.encoder(x)).reshape(2, 4, 4, 4) != patches(x).reshape(2, 4, 4, 4)
-    wanted = moves if couplings == 1 else ~moves
+    wanted = moves if steps == 1 else ~moves
     np.testing.assert_array_equal(moved, np.broadcast_to(wanted[..., None], moved.shape))
 
 
 def test_the_kinds_of_couplings_are_as_in_the_paper():
-    flow = Jet(**{**SIZES, "couplings": 11, "channels": 64, "depth": 2})
+    flow = Jet(**{**SIZES, "steps": 11, "hidden": 64, "blocks": 2})
     couplings = [v for v in flow.encoder.layers if isinstance(v, Coupling)]
     tokens = [v.net_shape[1] for v in couplings]
     assert tokens == 2 * [16, 16, 16, 16, 8] + [16]
@@ -149,11 +149,11 @@ def test_saving_loading_and_cloning(options, tmp_path):
     [
         ({"patch": 3}, "divisible by"),
         ({"patch": 0}, "patch is a whole number"),
-        ({"image_shape": (8, 8)}, "divisible by"),
-        ({"couplings": 0}, "couplings"),
+        ({"image_shape": (8, 8)}, "height, width, channels"),
+        ({"steps": 0}, "steps"),
         ({"every": 0}, "every"),
-        ({"depth": 0}, "layers"),
-        ({"channels": 9, "heads": 2}, "divisible by heads"),
+        ({"blocks": 0}, "blocks"),
+        ({"hidden": 9, "heads": 2}, "divisible by heads"),
         ({"classes": 0}, "classes"),
         ({"spatial": "rows"}, "spatial is a tuple"),
         ({"spatial": ("diagonals",)}, "spatial is a tuple"),

@@ -9,7 +9,7 @@ from keras_flows.models import NICE
 from tests.flows import trained
 from tests.numeric import array, arrays, perturb
 
-SMALL = {"dims": 5, "couplings": 3, "hidden": (8,)}
+SMALL = {"dims": 5, "steps": 3, "hidden": (8,)}
 
 
 def inputs(variant, n=64, dims=5, seed=0):
@@ -95,7 +95,7 @@ def test_variants_differ_as_documented():
 
 
 def test_the_default_is_that_of_the_blog():
-    flow = NICE()
+    flow = NICE(784)
     # Four networks of five layers of 1000, one output layer each, and the scale.
     network = 392 * 1000 + 1000 + 4 * (1000 * 1000 + 1000) + 1000 * 392 + 392
     assert flow.count_params() == 4 * network + 784
@@ -103,8 +103,8 @@ def test_the_default_is_that_of_the_blog():
 
 @pytest.mark.parametrize(
     "options",
-    [{"variant": "glow"}, {"dims": 1}, {"couplings": 0}, {"hidden": (8, 0)}],
-    ids=["variant", "dims", "couplings", "hidden"],
+    [{"variant": "glow"}, {"dims": 1}, {"steps": 0}, {"hidden": (8, 0)}],
+    ids=["variant", "dims", "steps", "hidden"],
 )
 def test_options_that_cannot_work_are_refused(options):
     with pytest.raises(ValueError, match="Received"):

@@ -17,7 +17,7 @@ KINDS = ("coupling", "autoregressive")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dims", [2, 5])
 def test_round_trip_and_density(kind, dims):
-    flow = eager(perturb(NSF(dims, kind, seed=0, **SMALL), 0.1))
+    flow = eager(perturb(NSF(dims, kind=kind, seed=0, **SMALL), 0.1))
     x = vectors(64, dims)
     flow.adapt(x)
     np.testing.assert_allclose(flow.reconstruct(x), x, atol=1e-3)
@@ -33,7 +33,7 @@ def test_round_trip_and_density(kind, dims):
 def test_two_far_peaks_are_learned(kind):
     rng = np.random.default_rng(0)
     x = (0.1 * rng.normal(size=(512, 2)) + rng.choice([-1, 1], (512, 2))).astype("float32")
-    flow = trained(NSF(2, kind, seed=0, **SMALL), x, epochs=10, rate=0.02)
+    flow = trained(NSF(2, kind=kind, seed=0, **SMALL), x, epochs=10, rate=0.02)
     # A Gaussian has -2.8 nats here, four peaks -0.2 at best.
     assert flow.log_prob(x).mean() > -1.2
     between = np.abs(flow.sample(1000, seed=0)) < 0.5
@@ -42,7 +42,7 @@ def test_two_far_peaks_are_learned(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_contexts_and_classes(kind, tmp_path):
-    flow = perturb(NSF(3, kind, classes=4, seed=0, **SMALL), 0.1)
+    flow = perturb(NSF(3, kind=kind, classes=4, seed=0, **SMALL), 0.1)
     x, labels = vectors(20, 3), np.arange(20) % 4
     flow.adapt([x, labels])
     np.testing.assert_allclose(flow.reconstruct(x, labels), x, atol=1e-3)
@@ -50,7 +50,7 @@ def test_contexts_and_classes(kind, tmp_path):
     flow.save(tmp_path / "nsf.keras")
     again = keras.models.load_model(tmp_path / "nsf.keras")
     np.testing.assert_allclose(again.log_prob(x, labels), flow.log_prob(x, labels), atol=1e-4)
-    given = eager(NSF(3, kind, context_dims=2, **SMALL))
+    given = eager(NSF(3, kind=kind, context_dims=2, **SMALL))
     assert given.sample(6, context=np.ones((2,), "float32")).shape == (6, 3)
 
 

@@ -16,7 +16,7 @@ before = set(sys.modules)
 import keras_flows
 print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
 print(*[name for name in ("tensorflow", "jax", "torch") if name in sys.modules])
-keras_flows.models.Glow(image_shape=(4, 4, 1), levels=1, depth=2, hidden=4)
+keras_flows.models.Glow((4, 4, 1), levels=1, steps=2, hidden=4)
 print(*[name for name in ("tensorflow", "jax", "torch") if name in sys.modules])
 """
 

@@ -14,7 +14,7 @@ small = VARIANTS["realnvp"]
 MAPS = {
     "two-levels": lambda: small(image_shape=(4, 4, 1)),
     "odd-width": lambda: small(image_shape=(2, 3, 2), levels=1),
-    "no-batch-norm": lambda: small(image_shape=(4, 4, 2), levels=1, batch_norm=False),
+    "no-norm": lambda: small(image_shape=(4, 4, 2), levels=1, norm=None),
 }
 
 
@@ -94,9 +94,9 @@ def test_a_loaded_flow_gives_the_same_latents(tmp_path):
     "options,why",
     [
         ({"image_shape": (6, 8, 1), "levels": 3}, "divisible by 4.*6x8 allow 2 levels.*levels=3"),
-        ({"image_shape": (8, 8)}, "height, width, channels.*levels=2"),
-        ({"image_shape": (8, 8), "levels": 1}, "height, width, channels.*levels=1"),
-        ({"levels": 0}, "levels of 1 or more.*levels=0"),
+        ({"image_shape": (8, 8)}, "height, width, channels.*(8, 8)"),
+        ({"norm": "layer"}, "'batch' or None.*layer"),
+        ({"levels": 0}, "1 or more for levels.*levels=0"),
         ({"image_shape": (1, 1, 3), "levels": 1}, "two pixels"),
         ({"hidden": 0}, "hidden"),
         ({"blocks": -1}, "blocks"),

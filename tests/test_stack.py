@@ -15,7 +15,7 @@ from tests.multiscale import smooth_pictures, train_briefly
 from tests.nets import Sinh, affine, conv_net, glow_step, net, net64
 from tests.numeric import array, arrays, perturb
 
-SIZES = {"image_shape": (8, 8, 1), "levels": 2, "hidden": 4, "depth": 3, "seed": 0}
+SIZES = {"image_shape": (8, 8, 1), "levels": 2, "hidden": 4, "steps": 3, "seed": 0}
 
 
 def both_ways(chain, x):
@@ -105,7 +105,7 @@ def test_stacked_steps_that_are_told_to_compute_in_bfloat16_come_back(run_as):
 
 def test_an_optimizer_sees_one_variable_for_all_steps():
     sizes = {**SIZES, "hidden": 32}
-    few, many = (len(Glow(**{**sizes, "depth": d}).trainable_variables) for d in (2, 6))
+    few, many = (len(Glow(**{**sizes, "steps": d}).trainable_variables) for d in (2, 6))
     assert few == many < 60
 
 

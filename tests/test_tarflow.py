@@ -16,7 +16,7 @@ from tests.multiscale import Whole, eager, smooth_pictures
 from tests.numeric import array, encode, gradient, jacobian_log_det, perturb
 
 SHAPE, CLASSES = (4, 4, 1), 3
-SIZES = {"patch": 2, "channels": 8, "blocks": 2, "layers_per_block": 1, "seed": 0}
+SIZES = {"steps": 2, "patch": 2, "hidden": 8, "blocks": 1, "seed": 0}
 
 
 def small(**options):
@@ -247,7 +247,7 @@ def test_denoising_is_a_step_along_the_score():
 def test_denoising_takes_noise_off():
     """Of a normal density the score step is the posterior mean, by the formula."""
     std, spread = 0.5, 2.0
-    flow = small(image_shape=(1, 1, 1), patch=1, noise_std=2 * std, blocks=1)
+    flow = small(image_shape=(1, 1, 1), patch=1, noise_std=2 * std, steps=1)
     # As an affine map of all: N(1/2, spread^2 + std^2) of noisy data on [0, 1].
     block = flow.encoder.get_layer("block_1")
     scale = -np.log(2 * np.hypot(spread, std))
@@ -328,11 +328,11 @@ def test_samples_that_cannot_be_are_refused(call, why):
     "options,why",
     [
         ({"image_shape": (5, 4, 1)}, "divisible"),
-        ({"image_shape": (4, 4)}, ""),
+        ({"image_shape": (4, 4)}, "height, width, channels"),
         ({"patch": 0}, "patch"),
+        ({"steps": 0}, "steps"),
         ({"blocks": 0}, "blocks"),
-        ({"layers_per_block": 0}, "layers"),
-        ({"channels": 7, "heads": 2}, "heads"),
+        ({"hidden": 7, "heads": 2}, "heads"),
         ({"classes": 0}, "classes"),
         ({"noise": "laplace"}, "noise"),
         ({"noise_std": 0.0}, "std"),

@@ -16,6 +16,7 @@ from tests.multiscale import eager
 from tests.numeric import array, perturb
 
 SMALL = "--patch 4 --channels 8 --heads 2 --blocks 2 --layers 1 --holdout 60 --limit 128".split()
+SIZES = {"patch": 4, "hidden": 8, "blocks": 1}
 RUN = [*SMALL, *"--batch-size 32 --learning-rate 0.01 --warmup 2 --rows 3 --columns 4".split()]
 
 
@@ -35,16 +36,16 @@ def test_the_estimate_of_noise_is_its_standard_deviation():
 
 
 def test_validation_pictures_have_the_noise_of_training():
-    flow, x = TarFlow((8, 8, 1), 4, 8, 1, 1), np.zeros((500, 8, 8, 1), "float32")
+    flow, x = TarFlow((8, 8, 1), steps=1, **SIZES), np.zeros((500, 8, 8, 1), "float32")
     noisy = images.noisy(flow, x, seed=0)
     assert noisy.dtype == "float32" and noisy.std() == pytest.approx(0.025, rel=0.02)
     np.testing.assert_array_equal(images.noisy(flow, x, seed=0), noisy)
-    plain = TarFlow((8, 8, 1), 4, 8, 1, 1, noise="uniform")
+    plain = TarFlow((8, 8, 1), steps=1, noise="uniform", **SIZES)
     assert images.noisy(plain, x, seed=0) is x
 
 
 def test_the_trajectory_leads_from_the_latent_through_the_blocks_to_the_sample():
-    flow = eager(perturb(TarFlow((8, 8, 1), 4, 8, 2, 1, classes=3), 0.1))
+    flow = eager(perturb(TarFlow((8, 8, 1), steps=2, classes=3, **SIZES), 0.1))
     x, y = np.random.default_rng(0).uniform(size=(2, 8, 8, 1)).astype("float32"), np.array([0, 2])
     steps = tarflow_options.trajectory(flow, x, y)
     assert len(steps) == 3

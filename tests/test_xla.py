@@ -9,11 +9,11 @@ from keras_flows.models import IAF, MAF, NICE, NSF, Glow, Jet, RealNVP, TarFlow
 PIXELS = np.random.default_rng(0).integers(0, 256, size=(8, 4, 4, 1)).astype("uint8")
 ROWS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 PICTURE = {"image_shape": (4, 4, 1), "seed": 0}
-TARFLOW = {**PICTURE, "patch": 2, "channels": 4, "blocks": 1, "noise": "uniform"}
+TARFLOW = {**PICTURE, "steps": 1, "patch": 2, "hidden": 4, "noise": "uniform"}
 
 
-def glow(depth=16, **options):
-    return Glow(**PICTURE, levels=1, depth=depth, hidden=4, **options)
+def glow(steps=16, **options):
+    return Glow(**PICTURE, levels=1, steps=steps, hidden=4, **options)
 
 
 def lean(flow, backprop):
@@ -29,13 +29,13 @@ SLOW = {
     "Glow, remat": lambda: lean(glow(), "remat"),
     "Glow of the paper": lambda: glow(variant="paper"),
     "IAF": lambda: IAF(4, steps=2, hidden=(8, 8)),
-    "Jet": lambda: Jet(**PICTURE, patch=2, couplings=3, depth=16, channels=8),
+    "Jet": lambda: Jet(**PICTURE, steps=3, patch=2, hidden=8, blocks=16),
     "MAF": lambda: MAF(4, steps=2, hidden=(8, 8)),
-    "NICE": lambda: NICE(dims=4, couplings=2, hidden=(8,)),
+    "NICE": lambda: NICE(4, steps=2, hidden=(8,)),
     "NSF": lambda: NSF(4, steps=2, hidden=8),
     "RealNVP": lambda: RealNVP(**PICTURE, levels=1, hidden=4, blocks=1),
-    "TarFlow": lambda: TarFlow(**TARFLOW, layers_per_block=16),
-    "TarFlow, remat": lambda: lean(TarFlow(**TARFLOW, layers_per_block=16), "remat"),
+    "TarFlow": lambda: TarFlow(**TARFLOW, blocks=16),
+    "TarFlow, remat": lambda: lean(TarFlow(**TARFLOW, blocks=16), "remat"),
 }
 
 

@@ -14,13 +14,13 @@ def flow(image_shape, levels, depth, hidden):
     Gaussian given by what is kept, and the last scale N(0, 1).
     """
     return Glow(
-        image_shape=image_shape,
+        image_shape,
         levels=levels,
-        depth=depth,
-        hidden=hidden,
+        steps=depth,
         variant="blog",
         coupling="affine",
         permutation="inv_conv",
+        hidden=hidden,
         learn_top=False,
         seed=0,
     )
@@ -28,7 +28,7 @@ def flow(image_shape, levels, depth, hidden):
 
 def blog(image_shape, levels, depth, hidden):
     """The blog series' Glow: additive couplings, permutations, a learned scale at the top."""
-    return Glow(image_shape=image_shape, levels=levels, depth=depth, hidden=hidden, seed=0)
+    return Glow(image_shape, levels=levels, steps=depth, hidden=hidden, seed=0)
 
 
 def networks(model):

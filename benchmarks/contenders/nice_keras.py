@@ -8,7 +8,7 @@ from keras_flows.models import NICE
 
 def flow(dims, couplings, hidden):
     """The blog's NICE as the package builds it: noise, couplings, scaling, normal prior."""
-    return NICE(dims=dims, couplings=couplings, hidden=hidden, seed=0)
+    return NICE(dims, steps=couplings, hidden=hidden, seed=0)
 
 
 class Floor(keras.Model):

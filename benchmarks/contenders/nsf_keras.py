@@ -6,8 +6,17 @@ from keras_flows.models import NSF
 
 def flow(dims, steps, bins, tail_bound, hidden, blocks):
     """As the package builds it: learned linear maps around steps of splines, standard normal."""
-    sizes = {"steps": steps, "bins": bins, "hidden": hidden, "blocks": blocks}
-    return NSF(dims, "autoregressive", **sizes, tail_bound=tail_bound, standardize=False, seed=0)
+    return NSF(
+        dims,
+        steps=steps,
+        bins=bins,
+        tail_bound=tail_bound,
+        kind="autoregressive",
+        hidden=hidden,
+        blocks=blocks,
+        standardize=False,
+        seed=0,
+    )
 
 
 def floor(dims, steps, bins, tail_bound, hidden, blocks):

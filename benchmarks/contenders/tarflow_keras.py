@@ -10,7 +10,15 @@ from keras_flows.models import TarFlow
 
 def flow(image_shape, patch, channels, blocks, layers_per_block):
     """As the package builds it, of dequantized pixels in [-1, 1]; standard normal."""
-    return TarFlow(image_shape, patch, channels, blocks, layers_per_block, noise="uniform", seed=0)
+    return TarFlow(
+        image_shape,
+        steps=blocks,
+        patch=patch,
+        hidden=channels,
+        blocks=layers_per_block,
+        noise="uniform",
+        seed=0,
+    )
 
 
 class Floor(maf_keras.Floor):

@@ -56,7 +56,15 @@ def by_full_passes(flow):
 def moved(sizes):
     """A flow of floats, not rounded to pixels, with weights away from the zeros at the start."""
     keras.utils.set_random_seed(0)
-    flow, generator = TarFlow(**sizes, seed=0), np.random.default_rng(0)
+    flow = TarFlow(
+        sizes["image_shape"],
+        steps=sizes["blocks"],
+        patch=sizes["patch"],
+        hidden=sizes["channels"],
+        blocks=sizes["layers_per_block"],
+        seed=0,
+    )
+    generator = np.random.default_rng(0)
     for weight in flow.trainable_weights:
         weight.assign_add(generator.normal(scale=0.02, size=weight.shape))
     return flow

@@ -4,6 +4,7 @@ import keras
 
 from keras_flows.flow.flow import Flow
 from keras_flows.layers import MaskedAutoregressive, Standardize
+from keras_flows.models.sizes import widths
 from keras_flows.models.vectors import entry, orders
 from keras_flows.networks import MADE
 
@@ -12,34 +13,34 @@ def IAF(
     dims,
     *,
     steps=5,
+    order="alternating",
     hidden=(100, 100),
     activation="relu",
     residual=False,
-    order="alternating",
+    log_scale_bound=5.0,
+    standardize=False,
     context_dims=0,
     classes=None,
-    standardize=False,
-    log_scale_bound=5.0,
     seed=None,
     name="iaf",
 ):
     """A flow whose samples take one pass: IAF (1606.04934) section 3, the inverse of MAF.
 
-    Its steps are `MaskedAutoregressive(...).inverse()`: a sample with its own
-    density, `flow.sample_with_log_prob`, is parallel, as the posterior of a
-    variational autoencoder wants it; the density of given data, and with it `fit`, takes
-    one loop over the dimensions a step.
+    Its steps are `MaskedAutoregressive(...).inverse()`. Samples with their
+    density, `flow.sample_with_log_prob`, take one pass, as the posterior of a
+    variational autoencoder needs. The density of data, and with it `fit`,
+    takes one loop over the dimensions for each step.
 
     Args:
         dims: dimensions of a sample.
-        steps: autoregressive layers.
-        hidden, activation, residual, order, log_scale_bound, seed: as in `MAF`.
+        steps: number of autoregressive layers.
+        order, hidden, activation, residual, log_scale_bound, seed: as in `MAF`.
+        standardize: whether to start with a `Standardize` layer, and to apply
+            `StandardizeContext` to a context: for tables, not for the output
+            of an encoder.
         context_dims: size of a context y, such as an encoder's output; the
             density is then q(x | y).
-        classes: instead of it, a context of labels 0..classes-1.
-        standardize: whether a `Standardize` comes first, and a
-            `StandardizeContext` before all that sees y: for a table, not for
-            an encoder's output.
+        classes: number of labels; the context is then a label 0..classes-1.
 
     Shapes: `(batch, dims)` to the same. Log-likelihoods in nats. Raises
     ValueError for sizes below 1, unknown options, or two kinds of context.
@@ -50,7 +51,12 @@ def IAF(
     inputs, h, context = entry("IAF", dims, context_dims, classes, steps, standardize)
     if standardize:
         h = Standardize()(h)
-    made = {"hidden": hidden, "activation": activation, "residual": residual, "seed": seed}
+    made = {
+        "hidden": widths("IAF", hidden, layers=2),
+        "activation": activation,
+        "residual": residual,
+        "seed": seed,
+    }
     for each in orders("IAF", order, steps, dims, seed):
         layer = MaskedAutoregressive(MADE(2, order=each, **made), log_scale_bound=log_scale_bound)
         h = layer.inverse()([h, *context] if context else h)

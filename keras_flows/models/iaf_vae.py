@@ -10,11 +10,14 @@ from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
 from keras_flows.layers import CondActnorm, MaskedAutoregressive
+from keras_flows.models.sizes import check_dims, check_sizes, widths
 from keras_flows.models.vectors import orders
 from keras_flows.networks import MADE
 from keras_flows.priors import StandardNormal
 
 POSTERIORS = ("diagonal", "iaf")
+# Names that two arguments have in the configs of files saved by earlier versions.
+RENAMED = {"depth": "steps", "width": "posterior_hidden"}
 
 
 @register
@@ -28,35 +31,38 @@ class VAE(KeepsState, keras.Model):
 
     Args:
         dims: pixels of a picture.
+        steps: inverse autoregressive steps of the posterior "iaf".
         latent: dimensions of z.
         posterior: "diagonal" or "iaf".
-        depth, width: of "iaf": steps, and width of the two hidden layers of each `MADE`.
-        order: of the dimensions from step to step, "alternating" or "random".
-        hidden: widths of the encoder's hidden layers, the decoder's in reverse; the
-            last are the context that the posterior sees.
-        activation: of all hidden layers.
-        free_bits: nats of KL a latent dimension that cost nothing in training, counted
-            over all dimensions together and on a batch's average.
+        order: order of the dimensions in successive steps, "alternating" or "random".
+        hidden: widths of the hidden layers of the encoder; the decoder has them in
+            reverse. An integer is the width of both layers. The last hidden layer of
+            the encoder is the context of the posterior.
+        posterior_hidden: widths of the hidden layers of each `MADE`; an integer is the
+            width of both.
+        activation: activation of all hidden layers.
+        free_bits: nats of KL for each latent dimension that cost nothing in training;
+            applied to the sum over dimensions, averaged over the batch.
         seed: integer that fixes random orders and the noise.
 
     Called, `predict`ed: log p(x|z) and log q(z|x) - log p(z) of one draw of z, nats, `(batch,)`
     each; their difference is the variational lower bound and minus its mean the loss. Raises
     ValueError for unknown options and sizes below 1.
 
-    >>> vae = VAE(posterior="iaf"); vae.compile("adam"); vae.fit(pixels)
+    >>> vae = VAE(784, posterior="iaf"); vae.compile("adam"); vae.fit(pixels)
     >>> vae.log_prob(pixels, samples=128).mean()
     """
 
     def __init__(
         self,
-        dims=784,
+        dims,
+        *,
+        steps=2,
         latent=32,
         posterior="iaf",
-        *,
-        depth=2,
-        width=320,
         order="alternating",
         hidden=(500, 500),
+        posterior_hidden=(320, 320),
         activation="elu",
         free_bits=0.0,
         seed=None,
@@ -65,18 +71,22 @@ class VAE(KeepsState, keras.Model):
         # Densities in the variable dtype, also under a mixed policy.
         kwargs.setdefault("dtype", keras.config.dtype_policy().variable_dtype)
         super().__init__(**kwargs)
-        self.options = {
-            **{"dims": dims, "latent": latent, "posterior": posterior, "depth": depth},
-            **{"width": width, "order": order, "hidden": tuple(hidden)},
-            **{"activation": activation, "free_bits": free_bits, "seed": seed},
-        }
-        if min(dims, latent, depth, width, *hidden) < 1 or not hidden or free_bits < 0:
+        check_dims("VAE", dims)
+        check_sizes("VAE", steps=steps, latent=latent)
+        hidden = widths("VAE", hidden, layers=2)
+        posterior_hidden = widths("VAE", posterior_hidden, layers=2, name="posterior_hidden")
+        if not hidden or free_bits < 0:
             raise ValueError(
-                "VAE needs sizes of 1 or more, one hidden layer or more and free_bits of 0 or "
-                f"more. Received: {self.options}."
+                "VAE needs one hidden layer or more and free_bits of 0 or more. "
+                f"Received: hidden={hidden}, free_bits={free_bits}."
             )
         if posterior not in POSTERIORS:
             raise ValueError(f"posterior is one of {POSTERIORS}. Received: {posterior!r}.")
+        self.options = {
+            **{"dims": dims, "steps": steps, "latent": latent, "posterior": posterior},
+            **{"order": order, "hidden": hidden, "posterior_hidden": posterior_hidden},
+            **{"activation": activation, "free_bits": free_bits, "seed": seed},
+        }
         self.free_nats = free_bits * latent
         self.encoder = _dense(dims, hidden, activation, name="encoder")
         self.decoder = _dense(latent, hidden[::-1], activation, dims, name="decoder")
@@ -158,6 +168,11 @@ class VAE(KeepsState, keras.Model):
         dtype = keras.saving.serialize_keras_object(self.dtype_policy)
         return {"name": self.name, "dtype": dtype, **self.options}
 
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = {RENAMED.get(name, name): value for name, value in config.items()}
+        return super().from_config(config, custom_objects)
+
 
 def log_mean_weight(log_likelihood, kl):
     """log of the mean over draws of p(x|z) p(z) / q(z|x), from the terms `(samples, n)`."""
@@ -176,10 +191,10 @@ def _posterior(options):
     """q(z | context) as a flow from z to normal draws; its decoder is the way that is parallel."""
     z = keras.Input((options["latent"],), name="z")
     context = keras.Input((options["hidden"][-1],), name="context")
-    depth = options["depth"] if options["posterior"] == "iaf" else 0
-    made = {"hidden": (options["width"],) * 2, "activation": options["activation"]}
+    steps = options["steps"] if options["posterior"] == "iaf" else 0
+    made = {"hidden": options["posterior_hidden"], "activation": options["activation"]}
     u = z
-    for order in orders("VAE", options["order"], depth, options["latent"], options["seed"]):
+    for order in orders("VAE", options["order"], steps, options["latent"], options["seed"]):
         u = MaskedAutoregressive(MADE(2, order=order, **made)).inverse()([u, context])
     u = CondActnorm().inverse()([u, context])
     return Flow(keras.Model([z, context], u, name="encoder"), name="posterior")

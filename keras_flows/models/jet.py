@@ -14,7 +14,8 @@ from keras_flows.layers import (
     Reshape,
     UnPatchify,
 )
-from keras_flows.models.multiscale import flat, pixels
+from keras_flows.models.pictures import flat, pixels
+from keras_flows.models.sizes import check_image_shape, check_sizes
 from keras_flows.networks import VisionTransformer
 
 # How patches are halved, and the block of them that must divide the grid.
@@ -22,51 +23,56 @@ PATTERNS = {"checkerboard": (2, 2), "columns": (1, 2), "rows": (2, 1)}
 
 
 def Jet(
+    image_shape,
     *,
-    image_shape=(64, 64, 3),
+    steps=32,
     patch=4,
-    couplings=32,
-    depth=2,
-    channels=512,
-    heads=None,
-    expansion=4,
     spatial=("checkerboard", "columns", "rows"),
     every=5,
-    classes=None,
+    hidden=512,
+    blocks=2,
+    heads=None,
+    expansion=4,
     levels_per_channel=256,
+    classes=None,
     seed=None,
     name="jet",
 ):
     """Couplings with vision transformers over patches: Jet (2412.15129).
 
-    Most couplings halve the numbers of each patch at random and move one half
-    given the other, of all patches; every fifth one moves half of the patches
-    given the others. All are affine, stretch by up to 2, and start as the
-    identity. There is one scale, no actnorm and no 1x1 convolution.
+    Most couplings split the channels of each patch at random and transform one
+    half given the other half of all patches. Every fifth coupling splits the
+    patches instead and transforms half of them given the others. All are
+    affine, scale by up to 2 and start as the identity. There is one scale, no
+    actnorm and no 1x1 convolution.
 
     Args:
         image_shape: (height, width, channels).
-        patch: side of a patch, or (height, width); divides the picture's.
-        couplings: how many.
-        depth, channels, heads, expansion: blocks, width, heads and expansion
-            of each coupling's `VisionTransformer`.
-        spatial: how patches are halved, each way twice in its turn, for
-            either half to move: "checkerboard" by colour, "columns" and
-            "rows" by parity; an empty tuple for none of these couplings.
-        every: which couplings are of patches: every so many-th.
-        classes: how many, for a class-conditional flow, `flow.fit(x, labels)`:
-            all networks then see the class.
-        levels_per_channel: of the pixels: 256, or 32 for 5 bits.
+        steps: number of couplings.
+        patch: side of a patch, or (height, width); must divide those of the picture.
+        spatial: how couplings split the patches: "checkerboard" by colour,
+            "columns" and "rows" by parity. Each pattern is used for two
+            couplings, one for either half, before the next one. An empty tuple
+            for no such couplings.
+        every: one coupling in `every` splits the patches.
+        hidden, blocks, heads, expansion: width, attention blocks, heads and
+            expansion of each coupling's `VisionTransformer`.
+        levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
+        classes: number of classes of a class-conditional flow,
+            `flow.fit(x, labels)`: all networks then see the class.
         seed: integer that fixes permutations and noise.
 
     Shapes: `(batch, *image_shape)` to `(batch, dims)`. Log-likelihoods in
     nats. Raises ValueError for patches that do not divide the sides, grids of
     patches that cannot be halved, and unknown options.
 
-    >>> flow = Jet(image_shape=(32, 32, 3), couplings=16, channels=256)
+    >>> flow = Jet((32, 32, 3), steps=16, hidden=256)
     >>> flow.compile(keras.optimizers.AdamW(3e-4)); flow.fit(images); flow.sample(16)
     """
-    _check(couplings, every, spatial, classes)
+    check_image_shape("Jet", image_shape)
+    optional = {"heads": heads, "classes": classes}
+    check_sizes("Jet", optional, steps=steps, every=every, hidden=hidden, blocks=blocks)
+    _check_spatial(spatial)
     x, h = pixels(image_shape, levels_per_channel, "uniform", seed)
     cut = Patchify(patch)
     h = cut(Rescale(2.0, -1.0)(h))
@@ -74,22 +80,22 @@ def Jet(
     _check_grid(grid, spatial)
     label = keras.Input((), dtype="int32", name="label") if classes else None
     context = [ClassVector(classes)(label)] if classes else []
-    sizes = {"channels": channels, "layers": depth, "heads": heads, "expansion": expansion}
+    sizes = {"channels": hidden, "layers": blocks, "heads": heads, "expansion": expansion}
     rng = numpy_generator(seed)
-    for i in range(couplings):
+    for i in range(steps):
         turn, place = divmod(i, every)
         if spatial and place == every - 1:
             pattern, flip = spatial[turn // 2 % len(spatial)], turn % 2 == 1
-            steps = neighbours(pattern, (*grid, h.shape[-1]))
+            pairing = neighbours(pattern, (*grid, h.shape[-1]))
         else:
-            steps, flip = [Permute(idxs=rng.permutation(h.shape[-1]))], False
-        for step in steps:
-            h = step(h)
+            pairing, flip = [Permute(idxs=rng.permutation(h.shape[-1]))], False
+        for layer in pairing:
+            h = layer(h)
         net = VisionTransformer(h.shape[-1] // 2 * 2, **sizes)
-        layer = Coupling(net, "affine", "halves", flip, "double_sigmoid", name=f"coupling_{i + 1}")
-        h = layer([h, *context] if context else h)
-        for step in reversed(steps):
-            h = back(step)(h)
+        couple = Coupling(net, "affine", "halves", flip, "double_sigmoid", name=f"coupling_{i + 1}")
+        h = couple([h, *context] if context else h)
+        for layer in reversed(pairing):
+            h = back(layer)(h)
     inputs = [x, label] if classes else x
     return Flow(keras.Model(inputs, flat([h]), name="encoder"), name=name)
 
@@ -110,12 +116,7 @@ def back(step):
     return Permute(idxs=np.argsort(step.idxs)) if isinstance(step, Permute) else step.inverse()
 
 
-def _check(couplings, every, spatial, classes):
-    if min(couplings, every) < 1 or classes is not None and classes < 1:
-        raise ValueError(
-            "Jet needs couplings, every and classes of 1 or more. "
-            f"Received: couplings={couplings}, every={every}, classes={classes}."
-        )
+def _check_spatial(spatial):
     if isinstance(spatial, str) or not set(spatial) <= set(PATTERNS):
         raise ValueError(
             f"spatial is a tuple with some of {tuple(PATTERNS)}. Received: spatial={spatial!r}."

@@ -4,6 +4,7 @@ import keras
 
 from keras_flows.flow.flow import Flow
 from keras_flows.layers import Actnorm, BatchNormFlow, MaskedAutoregressive
+from keras_flows.models.sizes import widths
 from keras_flows.models.vectors import entry, flat_logits, orders, scaled
 from keras_flows.networks import MADE
 from keras_flows.priors.mixture import AutoregressiveMixture
@@ -16,48 +17,50 @@ def MAF(
     dims,
     *,
     steps=5,
+    order="alternating",
+    norm="batch",
     hidden=(100, 100),
     activation="relu",
     residual=False,
-    order="alternating",
-    norm="batch",
     start="identity",
-    mixture=None,
-    context_dims=0,
-    classes=None,
-    standardize=True,
-    support=None,
     log_scale_bound=5.0,
     alpha=1e-6,
+    standardize=True,
+    support=None,
+    context_dims=0,
+    classes=None,
+    mixture=None,
     seed=None,
     name="maf",
 ):
     """A density of vectors by autoregressive steps: MAF (1705.07057) sections 3 and 4.
 
-    z = f_n(... f_1(x)), each f a `MaskedAutoregressive` affine layer, with
-    normalisation after it. A density takes one pass, a sample one loop over
-    the dimensions a step.
+    z = f_n(... f_1(x)), each f an affine `MaskedAutoregressive` layer followed
+    by normalisation. A density takes one pass; a sample takes, for each step,
+    one loop over the dimensions.
 
     Args:
-        dims: dimensions of a sample; or (height, width, channels): the flow
-            then takes uint8 pictures, whose logits its steps see, flat.
-        steps: autoregressive layers.
-        hidden: widths of the hidden layers of each `MADE`.
-        activation: of these: "relu", or "tanh" as in the paper for GAS.
-        residual: see `MADE`.
+        dims: dimensions of a sample; or (height, width, channels) of uint8
+            pictures, which become flat vectors of logits.
+        steps: number of autoregressive layers.
         order: "alternating" (natural, reversed, natural, ...) or "random".
-        norm: after each layer: "batch" as in the paper, "actnorm" or None.
+        norm: normalisation after each layer: "batch" as in the paper,
+            "actnorm" or None.
+        hidden: widths of the hidden layers of each `MADE`; an integer is the
+            width of both.
+        activation: "relu", or "tanh" as in the paper for GAS.
+        residual: see `MADE`.
         start: "identity", or "random", which learns faster where nothing
             normalises the data.
-        mixture: components of an autoregressive mixture of Gaussians as the
-            prior, which makes it MAF MoG; a standard normal if None.
-        context_dims: size of a context y; the density is then p(x | y).
-        classes: instead of it, a context of labels 0..classes-1.
-        standardize: whether a `Standardize` comes first, and a
-            `StandardizeContext` before all that sees y.
-        support: limits of the columns, as [None, "positive", (0, 1)]: see `Constrained`.
         log_scale_bound: see `MaskedAutoregressive`.
-        alpha: of the `Logit` of pictures.
+        alpha: for pictures, see `Logit`.
+        standardize: whether to start with a `Standardize` layer, and to apply
+            `StandardizeContext` to a context.
+        support: limits of the columns, as [None, "positive", (0, 1)]: see `Constrained`.
+        context_dims: size of a context y; the density is then p(x | y).
+        classes: number of labels; the context is then a label 0..classes-1.
+        mixture: components of an autoregressive mixture of Gaussians as the
+            prior, which makes it MAF MoG; None for a standard normal prior.
         seed: integer that fixes random orders and the noise of pictures.
 
     Shapes: `(batch, dims)` to the same, `(batch, height, width, channels)` to
@@ -71,7 +74,10 @@ def MAF(
         raise ValueError(f"norm is 'batch', 'actnorm' or None. Received: norm={norm!r}.")
     if start not in STARTS:
         raise ValueError(f"start is 'identity' or 'random'. Received: start={start!r}.")
-    inputs, h, context = entry("MAF", dims, context_dims, classes, steps, standardize)
+    inputs, h, context = entry(
+        "MAF", dims, context_dims, classes, steps, standardize, pictures=True
+    )
+    hidden = widths("MAF", hidden, layers=2)
     if len(h.shape) > 2:
         h = flat_logits(h, alpha, seed)
     h = scaled(h, support, standardize)

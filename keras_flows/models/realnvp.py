@@ -12,48 +12,54 @@ from keras_flows.layers import (
     Split,
     Squeeze,
 )
-from keras_flows.models.multiscale import check_sides, flat, pixels
+from keras_flows.models.pictures import check_sides, flat, pixels
+from keras_flows.models.sizes import check_sizes
 from keras_flows.networks import ResidualNet
 
 
 def RealNVP(
+    image_shape,
     *,
-    image_shape=(32, 32, 3),
     levels=2,
+    norm="batch",
     hidden=64,
     blocks=8,
-    alpha=0.05,
     l2=5e-5,
-    batch_norm=True,
     levels_per_channel=256,
+    alpha=0.05,
     seed=None,
     name="realnvp",
 ):
     """Multi-scale flow of checkerboard and channel couplings: RealNVP (1605.08803) section 3.6.
 
-    Logits of the pixels; at each scale three checkerboard couplings, a
-    squeeze, three channel couplings, and half of the channels split off; at
-    the last one four checkerboard couplings. Couplings are affine with
-    bounded scales and alternate; each is followed by batch normalisation.
+    The flow sees the logits of the pixels. Each scale but the last has three
+    checkerboard couplings, a squeeze and three channel couplings, and splits
+    off half of the channels. The last scale has four checkerboard couplings.
+    Couplings are affine with bounded scales; successive couplings swap the
+    parts. Batch normalisation follows each of them.
 
     Args:
         image_shape: (height, width, channels), sides divisible by 2**(levels - 1).
-        levels: scales; 2, one halving of the sides, is the paper's for CIFAR-10.
+        levels: number of scales; the paper uses 2 for CIFAR-10.
+        norm: normalisation after each coupling: "batch" as in the paper, or None.
         hidden: channels of the networks of the first scale; doubled after each squeeze.
         blocks: residual blocks of each network.
-        alpha: of `Logit`.
         l2: penalty on the gains of the networks' weight normalisation.
-        batch_norm: whether couplings are followed by `BatchNormFlow`.
-        levels_per_channel: of the pixels: 256, or 32 for 5 bits.
+        levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
+        alpha: see `Logit`.
         seed: integer that fixes the noise.
 
-    Shapes: `(batch, *image_shape)` to `(batch, dims)`, flat; parts in
-    `flow.latent_levels`. Log-likelihoods in nats. Raises ValueError for sides
-    that levels do not divide.
+    Shapes: `(batch, *image_shape)` to `(batch, dims)`; `flow.latent_levels`
+    has the slices of the scales. Log-likelihoods in nats. Raises ValueError
+    for sides not divisible by 2**(levels - 1) and for unknown options.
 
-    >>> flow = RealNVP(hidden=32, blocks=4); flow.compile("adam"); flow.fit(images)
+    >>> flow = RealNVP((32, 32, 3), hidden=32, blocks=4)
+    >>> flow.compile("adam"); flow.fit(images)
     """
     check_sides("RealNVP", image_shape, levels, squeezes=levels - 1)
+    check_sizes("RealNVP", hidden=hidden)
+    if norm not in ("batch", None):
+        raise ValueError(f"norm is 'batch' or None. Received: norm={norm!r}.")
     x, h = pixels(image_shape, levels_per_channel, "uniform", seed)
     h = Logit(alpha)(h)
     parts = []
@@ -63,7 +69,7 @@ def RealNVP(
         for i in range(count):
             net = ResidualNet(outputs, hidden, blocks, l2)
             steps.append(kind(net, "affine", flip=i % 2 == 1, scale="tanh", **options))
-            steps += [BatchNormFlow(affine=False)] if batch_norm else []
+            steps += [BatchNormFlow(affine=False)] if norm else []
         return Chain(steps)(h)
 
     for _ in range(levels - 1):

@@ -11,54 +11,60 @@ from keras_flows.layers import (
     TransformerAutoregressive,
 )
 from keras_flows.models.guided import GuidedFlow
-from keras_flows.models.multiscale import flat, pixels
+from keras_flows.models.pictures import flat, pixels
+from keras_flows.models.sizes import check_image_shape, check_sizes
 
 
 def TarFlow(
-    image_shape=(28, 28, 1),
-    patch=4,
-    channels=128,
-    blocks=4,
-    layers_per_block=4,
+    image_shape,
     *,
+    steps=4,
+    patch=4,
+    hidden=128,
+    blocks=4,
     heads=None,
     expansion=4,
-    classes=None,
-    drop_labels=0.1,
+    log_scale_bound=5.0,
+    levels_per_channel=256,
     noise="gaussian",
     noise_std=0.05,
     alpha=None,
-    levels_per_channel=256,
-    log_scale_bound=5.0,
+    classes=None,
+    drop_labels=0.1,
     seed=None,
     name="tarflow",
 ):
     """Autoregressive flow over patches, by causal transformers: TarFlow (2412.06329) section 2.
 
-    Each of `blocks` is a `TransformerAutoregressive` layer; the order of the
-    patches turns round from block to block. A density takes one pass, a sample
-    one loop over the patches a block, with a cache.
+    Each step is a `TransformerAutoregressive` layer. The order of the patches
+    is reversed from step to step. A density takes one pass; a sample takes, for
+    each step, one loop over the patches, with a cache.
 
     Args:
         image_shape: (height, width, channels).
-        patch: side of a patch, or (height, width); divides the picture's.
-        channels, layers_per_block, heads, expansion, log_scale_bound: of the
-            transformers, see `TransformerAutoregressive`.
-        classes: if given, a density for each: fit(x, labels), and, as
-            labels are dropped in training, one of all: log_prob(x).
-        drop_labels: share of the labels dropped; guidance needs some.
+        steps: number of autoregressive layers; the paper calls them blocks.
+        patch: side of a patch, or (height, width); must divide those of the picture.
+        hidden, blocks, heads, expansion: width, attention blocks, heads and
+            expansion of the transformer of each step.
+        log_scale_bound: see `TransformerAutoregressive`.
+        levels_per_channel: values of a pixel, for uniform noise.
         noise: "gaussian": the flow takes floats in [0, 1] and is trained with
-            noise, which `sample` takes off again: the paper's way to samples.
-            "uniform": it takes integers and dequantizes them: bits/dim.
-        noise_std: of Gaussian noise, in pixels from -1 to 1 as in the paper.
-        alpha: if given, integers go through `Logit(alpha)` instead of to [-1, 1]: for
-            pictures of sharp background, whose surprises then cost less.
-        levels_per_channel: of integers.
+            noise, which `sample` removes: the paper's choice for samples.
+            "uniform": it takes integers and dequantizes them, for bits/dim.
+        noise_std: standard deviation of Gaussian noise, in pixels from -1 to 1
+            as in the paper.
+        alpha: for uniform noise: apply `Logit(alpha)` to the pixels instead of
+            scaling them to [-1, 1]. Better for pictures with a constant
+            background, where outliers then cost less.
+        classes: number of classes of a class-conditional flow, `flow.fit(x, labels)`.
+            Labels are dropped at random in training, so that `flow.log_prob(x)`
+            without labels is a density too.
+        drop_labels: share of the labels dropped; guidance needs more than 0.
         seed: integer that fixes the noise and which labels are dropped.
 
     Shapes: `(batch, height, width, channels)` to `(batch, dims)`.
-    Log-likelihoods in nats. Raises ValueError for sides that a patch does not
-    divide and for unknown options.
+    Log-likelihoods in nats. Raises ValueError for patches that do not divide
+    the sides and for unknown options.
 
     >>> flow = TarFlow((28, 28, 1), classes=10)
     >>> flow.compile("adamw"); flow.fit(pictures / 255, labels)
@@ -66,11 +72,9 @@ def TarFlow(
     """
     if noise not in ("gaussian", "uniform"):
         raise ValueError(f"noise is 'gaussian' or 'uniform'. Received: noise={noise!r}.")
-    if blocks < 1 or classes is not None and classes < 1:
-        raise ValueError(
-            "TarFlow needs blocks and classes of 1 or more. "
-            f"Received: blocks={blocks}, classes={classes}."
-        )
+    check_image_shape("TarFlow", image_shape)
+    optional = {"heads": heads, "classes": classes}
+    check_sizes("TarFlow", optional, steps=steps, hidden=hidden, blocks=blocks)
     if alpha is not None and noise == "gaussian":
         raise ValueError(f"alpha is for noise='uniform'. Received: alpha={alpha}, noise={noise!r}.")
     if noise == "uniform":
@@ -83,10 +87,10 @@ def TarFlow(
     label = keras.Input((), dtype="int32", name="label") if classes else None
     context = [ClassVector(classes, drop_labels, seed)(label)] if classes else []
     sizes = {"heads": heads, "expansion": expansion, "log_scale_bound": log_scale_bound}
-    for i in range(blocks):
+    for i in range(steps):
         order = "natural" if i % 2 == 0 else "reversed"
         layer = TransformerAutoregressive(
-            channels, layers_per_block, order=order, name=f"block_{i + 1}", **sizes
+            hidden, blocks, order=order, name=f"block_{i + 1}", **sizes
         )
         h = layer([h, *context] if context else h)
     inputs = [x, label] if classes else x

@@ -15,24 +15,28 @@ from keras_flows.layers import (
     Standardize,
     StandardizeContext,
 )
+from keras_flows.models.sizes import check_dims, check_sizes, is_image_shape, is_size
 
 
-def entry(builder, dims, context_dims, classes, steps, standardize):
-    """The inputs of the encoder, the data among them, and a list of the context, if any.
+def entry(builder, dims, context_dims, classes, steps, standardize, pictures=False):
+    """The inputs of the encoder, the data, and a list with the context or nothing.
 
-    `dims` is the number of dimensions, or the shape of pictures, of dtype
-    uint8. `standardize` is for a context of numbers.
+    `dims` is the number of dimensions; with `pictures` it may also be the shape
+    of pictures of dtype uint8. `standardize` applies to a context of numbers.
     """
-    picture = isinstance(dims, (list, tuple))
-    sizes = [*dims] if picture else [dims]
-    wrong = min(sizes, default=0) < 1 or len(sizes) != (3 if picture else 1)
-    wrong = wrong or (classes is not None and (classes < 1 or context_dims))
-    if wrong or steps < 1 or context_dims < 0:
+    picture = pictures and is_image_shape(dims)
+    if pictures and not picture and not is_size(dims):
         raise ValueError(
-            f"{builder} needs dims, or a picture's three sizes, and steps of 1 or more, and "
-            "context_dims or classes, not both. "
-            f"Received: dims={dims}, steps={steps}, context_dims={context_dims}, "
-            f"classes={classes}."
+            f"{builder} needs dims as the number of dimensions of a sample, as in {builder}(6), or "
+            f"(height, width, channels), as in {builder}((28, 28, 1)). Received: dims={dims!r}."
+        )
+    if not pictures:
+        check_dims(builder, dims)
+    check_sizes(builder, {"classes": classes, "context_dims": context_dims or None}, steps=steps)
+    if classes and context_dims:
+        raise ValueError(
+            f"{builder} takes context_dims or classes, not both. "
+            f"Received: context_dims={context_dims}, classes={classes}."
         )
     x = keras.Input(dims, dtype="uint8", name="x") if picture else keras.Input((dims,), name="x")
     if classes:

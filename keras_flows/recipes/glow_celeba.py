@@ -14,7 +14,7 @@ end grid.png, temperature.png, levels.png, interpolation.png, reconstruction.png
 glow_celeba.keras and metrics.json.
 """
 
-from keras_flows.models.multiscale import check_sides
+from keras_flows.models.pictures import check_sides
 from keras_flows.recipes import glow_options
 from keras_flows.training import folders, images, scripts
 

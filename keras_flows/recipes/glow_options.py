@@ -58,16 +58,16 @@ def parse(p, name, argv):
 
 def build(args, image_shape, classes=None):
     return Glow(
-        image_shape=image_shape,
+        image_shape,
         levels=args.level,
-        depth=args.depth,
-        hidden=args.hidden,
+        steps=args.depth,
         variant=args.variant,
         coupling=args.coupling,
         permutation=args.permutation,
-        conditional_prior=not args.no_conditional_prior,
-        classes=classes,
+        hidden=args.hidden,
         levels_per_channel=2**args.bits,
-        dequantization=args.dequantization,
+        noise=args.dequantization,
+        classes=classes,
+        conditional_prior=not args.no_conditional_prior,
         seed=args.seed,
     )

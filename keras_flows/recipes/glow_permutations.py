@@ -74,13 +74,13 @@ def train(args, train, test, coupling, permutation, seed):
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     flow = Glow(
-        image_shape=train.shape[1:],
+        train.shape[1:],
         levels=args.level,
-        depth=args.depth,
-        hidden=args.hidden,
+        steps=args.depth,
         variant="paper",
         coupling=coupling,
         permutation=permutation,
+        hidden=args.hidden,
         seed=seed,
     )
     flow.compile(common.optimizer(args, len(train)))

@@ -108,8 +108,17 @@ def save(model, path):
 
 
 def build(args, posterior):
-    sizes = {name: getattr(args, name) for name in MODEL}
-    return VAE(DIMS, posterior=posterior, seed=args.seed, **sizes)
+    return VAE(
+        DIMS,
+        steps=args.depth,
+        latent=args.latent,
+        posterior=posterior,
+        order=args.order,
+        hidden=args.hidden,
+        posterior_hidden=args.width,
+        free_bits=args.free_bits,
+        seed=args.seed,
+    )
 
 
 def trained(args, posterior, train, validation):

@@ -44,11 +44,11 @@ def options(argv=None):
 
 def build(args):
     return Jet(
-        image_shape=(32, 32, 3),
+        (32, 32, 3),
+        steps=args.couplings,
         patch=args.patch,
-        couplings=args.couplings,
-        depth=args.depth,
-        channels=args.channels,
+        hidden=args.channels,
+        blocks=args.depth,
         levels_per_channel=2**args.bits,
         seed=args.seed,
     )

@@ -56,12 +56,12 @@ def build(args):
     return MAF(
         (28, 28, 1),
         steps=args.steps,
-        hidden=tuple(args.hidden),
         order=args.order,
         norm=args.norm,
-        mixture=args.mixture,
-        classes=10 if args.classes else None,
+        hidden=tuple(args.hidden),
         alpha=args.alpha,
+        classes=10 if args.classes else None,
+        mixture=args.mixture,
         seed=args.seed,
     )
 

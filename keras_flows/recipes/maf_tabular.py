@@ -38,10 +38,10 @@ def build(args, dims):
     return MAF(
         dims,
         steps=args.steps,
-        hidden=tuple(args.hidden),
-        activation=args.activation,
         order=args.order,
         norm=args.norm,
+        hidden=tuple(args.hidden),
+        activation=args.activation,
         mixture=args.mixture,
         seed=args.seed,
     )

@@ -68,12 +68,12 @@ def load(args):
 
 def build(args):
     return NICE(
-        dims=DIMS,
-        couplings=args.couplings,
-        hidden=tuple(args.hidden),
+        DIMS,
+        steps=args.couplings,
         variant=args.variant,
         scale_init=args.scale_init,
         scale_factor=args.scale_factor,
+        hidden=tuple(args.hidden),
         seed=args.seed,
     )
 

@@ -33,7 +33,7 @@ def options(argv=None):
 
 def build(args):
     return RealNVP(
-        image_shape=(32, 32, 3),
+        (32, 32, 3),
         levels=args.level,
         hidden=args.hidden,
         blocks=args.blocks,

@@ -76,17 +76,17 @@ def add(p, *, patch, channels, blocks, layers, noise_std, heads=None, alpha=None
 def build(args, image_shape, classes=None):
     return TarFlow(
         image_shape,
-        args.patch,
-        args.channels,
-        args.blocks,
-        args.layers,
+        steps=args.blocks,
+        patch=args.patch,
+        hidden=args.channels,
+        blocks=args.layers,
         heads=args.heads,
-        classes=classes,
-        drop_labels=args.drop_labels,
+        levels_per_channel=2**args.bits,
         noise=args.noise,
         noise_std=args.noise_std,
         alpha=args.alpha if args.noise == "uniform" else None,
-        levels_per_channel=2**args.bits,
+        classes=classes,
+        drop_labels=args.drop_labels,
         seed=args.seed,
     )
 

@@ -66,7 +66,7 @@ FLOWS = {
     ),
     "IAF": lambda seed: IAF(2, steps=4, hidden=HIDDEN, standardize=True, seed=seed),
     "NSF coupling": lambda seed: NSF(2, steps=4, hidden=64, seed=seed),
-    "NSF autoregr.": lambda seed: NSF(2, "autoregressive", steps=2, hidden=64, seed=seed),
+    "NSF autoregr.": lambda seed: NSF(2, steps=2, kind="autoregressive", hidden=64, seed=seed),
 }
 
 

@@ -1,19 +1,17 @@
-"""What the multi-scale picture flows share: pixels in, one flat latent out."""
+"""What the builders for pictures share: pixels in, one flat latent out."""
 
 import math
 
 import keras
 
 from keras_flows.layers import Concat, Dequantize, Reshape, UniformNoise
+from keras_flows.models.sizes import check_image_shape, check_sizes
 
 
 def check_sides(name, image_shape, levels, squeezes):
-    """Raises a ValueError unless the squeezes of all levels fit into pictures of this shape."""
-    if len(image_shape) != 3 or min(image_shape) < 1 or levels < 1:
-        raise ValueError(
-            f"{name} needs image_shape as (height, width, channels) and levels of 1 or more. "
-            f"Received: image_shape={tuple(image_shape)}, levels={levels}."
-        )
+    """Raises a ValueError unless pictures of this shape can be squeezed at all levels."""
+    check_image_shape(name, image_shape)
+    check_sizes(name, levels=levels)
     height, width, _ = image_shape
     if height % 2**squeezes or width % 2**squeezes:
         most = min((side & -side).bit_length() - 1 for side in (height, width))
@@ -24,28 +22,26 @@ def check_sides(name, image_shape, levels, squeezes):
         )
 
 
-def pixels(image_shape, levels_per_channel, dequantization, seed):
+def pixels(image_shape, levels_per_channel, noise, seed):
     """The input and [0, 1) pictures of it.
 
     "uniform": integers with noise of one bin, so that bits/dim are defined;
     "blog": floats in [0, 1], with the blog series' noise, in training only.
     """
-    if dequantization == "uniform":
+    if noise == "uniform":
         dtype = "uint8" if levels_per_channel <= 256 else "int32"
         x = keras.Input(image_shape, dtype=dtype, name="x")
         return x, Dequantize(levels_per_channel, seed=seed)(x)
-    if dequantization == "blog":
+    if noise == "blog":
         if levels_per_channel != 256:
             raise ValueError(
-                "The blog's noise is for 256 levels; with fewer, dequantization is 'uniform'. "
+                "noise='blog' is for 256 levels; with fewer, noise is 'uniform'. "
                 f"Received: levels_per_channel={levels_per_channel}."
             )
         x = keras.Input(image_shape, name="x")
         # On [-1, 1], where the blog's pixels lie, this is U(0, 1/256).
         return x, UniformNoise(0.0, 1 / 512, seed=seed)(x)
-    raise ValueError(
-        f"dequantization is 'uniform' or 'blog'. Received: dequantization={dequantization!r}."
-    )
+    raise ValueError(f"noise is 'uniform' or 'blog'. Received: noise={noise!r}.")
 
 
 def flat(parts):
