@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_flows import Flow, layers
 from keras_flows.core.ledger import Ledger
-from keras_flows.flow.batches import first_batch
+from keras_flows.flow.batched_data import first_batch
 from tests.flows import picture_flow, pictures, pixel_flow, trained, vector_flow, vectors
 from tests.nets import Sinh
 from tests.numeric import array, gradient, perturb

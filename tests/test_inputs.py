@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.flow.batches import rows_a_batch
+from keras_flows.flow.batch_size import default_batch_size
 from tests.flows import vector_flow, vectors
 from tests.multiscale import eager
 from tests.numeric import array, perturb
@@ -245,7 +245,9 @@ def test_dataloaders_of_bare_tensors():
 
 
 def test_batches_grow_as_samples_shrink():
-    rows = {dims: rows_a_batch(np.empty((10**6, 0)), dims) for dims in (1, 6, 100, 784, 12288)}
+    rows = {
+        dims: default_batch_size(np.empty((10**6, 0)), dims) for dims in (1, 6, 100, 784, 12288)
+    }
     assert rows == {1: 10_000, 6: 10_000, 100: 1000, 784: 127, 12288: 32}
-    assert rows_a_batch(np.empty((100, 0)), 12288, even=True) == 25
-    assert rows_a_batch(iter(()), 6) is None
+    assert default_batch_size(np.empty((100, 0)), 12288, even=True) == 25
+    assert default_batch_size(iter(()), 6) is None

@@ -14,7 +14,7 @@ def options(p):
 
 
 def run(args):
-    from keras_flows.flow.values import broken_weights
+    from keras_flows.flow.value_checks import broken_weights
 
     flow = flows.load(args, check=False)
     facts = {**_kind(flow), **_file(args.model)}

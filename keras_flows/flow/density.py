@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_flows.core.flow_layer import register
-from keras_flows.flow.arrays import are_arrays
+from keras_flows.flow.arrays import is_list_of_arrays
 from keras_flows.flow.prediction import predict
-from keras_flows.flow.values import warn_unless_finite
+from keras_flows.flow.value_checks import warn_unless_finite
 
 
 class Density:
@@ -23,11 +23,11 @@ class Density:
         about 100,000 numbers, if `batch_size` is None. For integers it is the
         log of the bound on their probability.
         """
-        x = self.takes.gather(x, context)
+        x = self.inputs_spec.prepare(x, context)
         if ops.is_tensor(x[0] if isinstance(x, list) else x):
             z, log_det = self(x)
             return self._log_prior(z, x) + log_det
-        z, log_det = predict(self, x, self._size(x, batch_size), verbose=0)
+        z, log_det = predict(self, x, self._batch_size(x, batch_size), verbose=0)
         log_prob = self._log_prior_in_batches(z, x, max(batch_size or 0, 1000)) + log_det
         return warn_unless_finite(self, log_prob, "log_prob")
 
@@ -63,10 +63,10 @@ class Density:
     def _log_prior(self, z, inputs):
         if not self.prior.conditional:
             return self.prior.log_prob(z)
-        return self.prior.log_prob(z, *self.takes.arrange(inputs)[1:])
+        return self.prior.log_prob(z, *self.inputs_spec.arrange(inputs)[1:])
 
     def _log_prior_in_batches(self, z, x, size):
-        if self.prior.conditional and not are_arrays(x):
+        if self.prior.conditional and not is_list_of_arrays(x):
             raise ValueError(
                 "Where the prior is conditional, data and context come as arrays. "
                 f"Received: {type(x).__name__}."

@@ -1,11 +1,13 @@
 """How a `Flow` is trained: compiled without a loss, fed with contexts, adapted first."""
 
 import keras
+import numpy as np
 
 from keras_flows.backend.devices import build_optimizer
 from keras_flows.flow import adaptation
 from keras_flows.flow.arrays import is_data_set
-from keras_flows.flow.batches import check_batches, first_batch, with_weights
+from keras_flows.flow.batch_size import check_batch_sizes
+from keras_flows.flow.batched_data import first_batch
 
 
 class Fitting:
@@ -63,26 +65,26 @@ class Fitting:
         if kwargs.get("validation_data") is not None:
             size = kwargs.get("validation_batch_size") or batch_size or 32
             kwargs["validation_data"] = self._held_out(kwargs["validation_data"], size)
-        y = with_weights(None, kwargs.get("sample_weight"))
+        y = _placeholder_targets(kwargs.get("sample_weight"))
         return super().fit(x, y, batch_size=batch_size, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`; `y` as in `fit`."""
         x = self._fed(x, y, kwargs.get("batch_size") or 32)
-        return super().evaluate(x, with_weights(None, kwargs.get("sample_weight")), **kwargs)
+        return super().evaluate(x, _placeholder_targets(kwargs.get("sample_weight")), **kwargs)
 
     def _fed(self, x, context, batch_size):
         """Data as Keras takes it, where devices can share its batches of that size."""
-        data = self.takes.gather(x, context)
+        data = self.inputs_spec.prepare(x, context)
         if batch_size:
-            check_batches(self, x if is_data_set(x) else data, batch_size)
+            check_batch_sizes(self, x if is_data_set(x) else data, batch_size)
         return data
 
     def _held_out(self, data, batch_size):
         if is_data_set(data):
             return self._fed(data, None, batch_size)
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        return self._fed(x, y, batch_size), with_weights(None, weights), weights
+        return self._fed(x, y, batch_size), _placeholder_targets(weights), weights
 
     @property
     def needs_adapt(self):
@@ -96,8 +98,13 @@ class Fitting:
         inputs, as `Standardize`, see all rows; where later ones wait, they see
         50,000 rows, evenly spaced, of more.
         """
-        x = self.takes.gather(x, context)
+        x = self.inputs_spec.prepare(x, context)
         if is_data_set(x):
-            x = self.takes.gather(first_batch(x)[0])
+            x = self.inputs_spec.prepare(first_batch(x)[0])
         if self.needs_adapt:
-            adaptation.adapt(self, x if self.conditional else [x])
+            adaptation.adapt_flow(self, x if self.conditional else [x])
+
+
+def _placeholder_targets(sample_weight):
+    """Targets, which Keras needs beside sample weights; None where there are no weights."""
+    return None if sample_weight is None else np.zeros(len(sample_weight), "float32")

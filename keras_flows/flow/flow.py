@@ -14,17 +14,19 @@ from keras_flows.core.inversion import invert
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.flow.density import Density
+from keras_flows.flow.encoding import Encoding
 from keras_flows.flow.fitting import Fitting
-from keras_flows.flow.inputs import Inputs
-from keras_flows.flow.latents import Latents
+from keras_flows.flow.inputs_spec import InputsSpec
 from keras_flows.flow.prediction import predict
+from keras_flows.flow.quantiles import Quantiles
+from keras_flows.flow.sampling import Sampling
 from keras_flows.priors import StandardNormal
 
 FORMAT = 1  # of saved files; those without a number are read as well
 
 
 @register
-class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
+class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
@@ -78,14 +80,14 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
         check_bijection(encoder)
         self.decoder  # noqa: B018  (raises where a layer has no inverse)
         inner = self._flatten_layers(include_self=False)
-        self.levels = first_of(inner, "integer_levels")
-        self.classes, self.labels_optional = first_of(inner, "label_range") or (None, False)
+        self.levels = first_value(inner, "integer_levels")
+        self.classes, self.labels_optional = first_value(inner, "label_range") or (None, False)
         self.discrete = self.levels is not None
-        self.takes = Inputs.of(encoder, self.prior, self.levels)
-        if self.discrete and keras.backend.is_float_dtype(self.takes.dtype):
+        self.inputs_spec = InputsSpec.from_encoder(encoder, self.prior, self.levels)
+        if self.discrete and keras.backend.is_float_dtype(self.inputs_spec.dtype):
             raise ValueError(
                 "A flow that dequantizes takes integers: begin with keras.Input(shape, "
-                f"dtype='uint8'). Received: an input of dtype {self.takes.dtype}."
+                f"dtype='uint8'). Received: an input of dtype {self.inputs_spec.dtype}."
             )
         self._bits_tracker = keras.metrics.Mean(name="bits_per_dim") if self.discrete else None
 
@@ -128,12 +130,12 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
         return [name for name in super().__dir__() if name != "decoder"]
 
     def call(self, inputs, training=None):
-        inputs = self.takes.arrange(inputs)
+        inputs = self.inputs_spec.arrange(inputs)
         with Ledger() as ledger, scope(backprop=self.backprop if training else None):
             z = self.encoder(inputs, training=training)
         # One log-det a sample, also where every sample has the same.
         log_det = ops.broadcast_to(ledger.total(), ops.shape(z)[:1])
-        right = self.takes.in_range(inputs[0] if self.conditional else inputs)
+        right = self.inputs_spec.integers_in_range(inputs[0] if self.conditional else inputs)
         return z, log_det if right is None else ops.where(right, log_det, math.nan)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -147,8 +149,8 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
 
     def predict(self, x, batch_size=None, **kwargs):
         """As `keras.Model.predict`: latents and log-determinants."""
-        x = self.takes.gather(x)
-        return predict(self, x, self._size(x, batch_size), flow=self, **kwargs)
+        x = self.inputs_spec.prepare(x)
+        return predict(self, x, self._batch_size(x, batch_size), flow=self, **kwargs)
 
     def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
         """Prints inputs and layers with their outputs' shapes, parameters and multiply-adds.
@@ -192,7 +194,7 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
         return cls(**{**config, **parts})
 
 
-def first_of(layers, name):
+def first_value(layers, name):
     """The first value that is not None of an attribute that some of the layers have."""
     values = (getattr(layer, name, None) for layer in layers)
     return next((value for value in values if value is not None), None)

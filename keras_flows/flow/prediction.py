@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_flows.backend.devices import sharing
 from keras_flows.backend.state import access, keep_values, newest_state
-from keras_flows.flow.arrays import are_arrays
+from keras_flows.flow.arrays import count_rows, is_array_data
 
 
 def predict(model, x, batch_size=None, *, flow=None, **options):
@@ -23,9 +23,9 @@ def predict(model, x, batch_size=None, *, flow=None, **options):
 
 def _predict(model, x, batch_size, **options):
     whole = keras.Model.predict
-    if keras.distribution.distribution() is None or not (hasattr(x, "shape") or are_arrays(x)):
+    if keras.distribution.distribution() is None or not is_array_data(x):
         return whole(model, x, batch_size=batch_size, **options)
-    devices, n = sharing(model), len(x if hasattr(x, "shape") else x[0])
+    devices, n = sharing(model), count_rows(x)
     batch_size = -(-(batch_size or 32) // devices) * devices
     x = keras.tree.map_structure(lambda part: _filled(part, -n % devices), x)
     y = whole(model, x, batch_size=batch_size, **options)

@@ -8,7 +8,7 @@ from keras import ops
 CHUNK = 2**22  # values looked at in one go
 
 
-def check_values(takes, inputs, latent=False):
+def check_values(inputs_spec, inputs, latent=False):
     """Raises a ValueError for values in arrays that have no density, or are no label.
 
     Tensors are not looked into: there the density of such a sample is NaN.
@@ -17,11 +17,11 @@ def check_values(takes, inputs, latent=False):
     for place, part in enumerate(parts):
         if not isinstance(part, np.ndarray) or not part.size or latent and not place:
             continue
-        check_finite(part, takes.names[place])
-        if place in takes.labels:
-            _check_labels(part, *takes.labels[place])
-        elif not place and takes.levels and part.dtype.kind in "iu":
-            _check_levels(part, takes.levels)
+        check_finite(part, inputs_spec.names[place])
+        if place in inputs_spec.labels:
+            _check_labels(part, *inputs_spec.labels[place])
+        elif not place and inputs_spec.levels and part.dtype.kind in "iu":
+            _check_levels(part, inputs_spec.levels)
 
 
 def check_finite(x, name):
