@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.core.flow_layer import register
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.graph import operations
 from keras_flows.flow.arrays import is_list_of_arrays
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.value_checks import warn_unless_finite
@@ -34,20 +35,23 @@ class Density:
     def bits_per_dim(self, x, context=None, *, batch_size=None):
         """-log2 p(x) / dims, one a sample, for integer data.
 
-        Raises ValueError unless the encoder has a `Dequantize` layer: with
-        other noise, or none, the figure bounds nothing.
+        Raises ValueError unless the encoder has a layer with `integer_levels`,
+        such as `Dequantize`: otherwise the number is not a bound.
         """
         if not self.discrete:
-            inner = self._flatten_layers(include_self=False)
-            noise = [f"{v.name} of width {v.high - v.low:g}" for v in inner if hasattr(v, "high")]
             raise ValueError(
-                "bits_per_dim is defined for integer data: the encoder needs a Dequantize layer, "
-                "whose noise spans exactly one bin. For a density in nats use log_prob. Received: "
-                f"encoder '{self.encoder.name}' with {noise or 'no noise'} and bins of no known "
-                "width."
+                "bits_per_dim is defined for integer data: the encoder must begin with a layer "
+                "that takes integers, such as Dequantize, whose noise spans exactly one bin. For "
+                f"a density in nats use log_prob. Received: encoder '{self.encoder.name}' that "
+                f"begins with {self._first_layer()}."
             )
         bits = self.log_prob(x, context, batch_size=batch_size)
         return bits / (-self.dims * math.log(2))
+
+    def _first_layer(self):
+        layers = (v for v, _ in operations(self.encoder) if isinstance(v, (FlowLayer, keras.Model)))
+        first = next(layers, None)
+        return "no layer" if first is None else f"'{first.name}' ({type(first).__name__})"
 
     def density_model(self, name="density"):
         """A `keras.Model` from data, or data and contexts, to log_prob, over the same weights.

@@ -39,7 +39,10 @@ class ClassVector(keras.layers.Layer):
 
     @property
     def label_range(self):
-        """What its input holds: `(classes, optional)`; where optional, -1 stands for no class."""
+        """`(classes, optional)`: what this layer tells a flow, which then checks the labels.
+
+        Labels are from 0 to classes - 1; where they are optional, -1 means no class.
+        """
         return self.classes, bool(self.drop)
 
     def call(self, labels, training=None):
