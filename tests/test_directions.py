@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_flows.layers import chain
-from keras_flows.layers.coupling import BaseCoupling
+from keras_flows.layers.base_coupling import BaseCoupling
 from keras_flows.models import IAF, MAF, NICE, Glow, Jet, RealNVP, TarFlow
 from keras_flows.networks import MADE, CausalTransformer
 

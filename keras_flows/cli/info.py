@@ -28,7 +28,7 @@ def run(args):
 def _kind(flow):
     """What the flow is, as lines of text."""
     from keras_flows.core.cost import multiply_adds, trainable_parameters
-    from keras_flows.layers.dequantize import Noise
+    from keras_flows.layers.noise import Noise
 
     data, *contexts = flow.encoder.inputs
     numbers = f"integers from 0 to {flow.levels - 1}" if flow.discrete else "numbers"

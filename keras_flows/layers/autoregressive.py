@@ -11,7 +11,7 @@ from keras_flows.core.flow_layer import (
     register,
     serialize_shared,
 )
-from keras_flows.layers import elementwise
+from keras_flows.layers.transforms import make_transform
 
 
 @register
@@ -54,7 +54,7 @@ class MaskedAutoregressive(FlowLayer):
             raise ValueError(f"net is a Keras layer or model. Received: net={net!r}.")
         self.net, self.transform = net, transform
         self.options = {"log_scale_bound": log_scale_bound, "bins": bins, "tail_bound": tail_bound}
-        self.map = elementwise.make(transform, **self.options)
+        self.map = make_transform(transform, **self.options)
 
     def build(self, input_shape):
         shape, *context = [input_shape] if is_shape(input_shape) else input_shape

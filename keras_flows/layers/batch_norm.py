@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_flows.core.flow_layer import positions, register
 from keras_flows.core.ledger import record
-from keras_flows.layers.scale import DataInit
+from keras_flows.layers.data_init import DataInit
 
 
 @register

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.core.flow_layer import register
-from keras_flows.layers.coupling import BaseCoupling
+from keras_flows.layers.base_coupling import BaseCoupling
 
 
 @register

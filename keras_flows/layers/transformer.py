@@ -6,7 +6,7 @@ from keras import ops
 from keras_flows.backend.autodiff import loop
 from keras_flows.core.flow_layer import FlowLayer, is_shape, register
 from keras_flows.core.ledger import record
-from keras_flows.layers.elementwise import Affine
+from keras_flows.layers.transforms import AffineTransform
 from keras_flows.transformers.transformer import CausalTransformer
 
 
@@ -58,7 +58,7 @@ class TransformerAutoregressive(FlowLayer):
             )
         self.sizes = {"channels": channels, "layers": layers, "heads": heads}
         self.sizes["expansion"] = expansion
-        self.map = Affine(log_scale_bound)
+        self.map = AffineTransform(log_scale_bound)
         self.training_dtype = training_dtype or keras.config.dtype_policy().compute_dtype
         self._network(1)  # refuses sizes that do not go together
 

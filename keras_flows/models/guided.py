@@ -10,7 +10,7 @@ from keras_flows.core.graph import operations
 from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.sampling import temperature_per_dimension
-from keras_flows.layers.dequantize import GaussianNoise
+from keras_flows.layers.noise import GaussianNoise
 from keras_flows.layers.transformer import TransformerAutoregressive
 
 SCHEDULES = {"constant": np.ones_like, "linear": lambda t: t}

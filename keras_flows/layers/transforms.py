@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 
-class Affine:
+class AffineTransform:
     """z = (x - t) exp(s), s = r / (1 + |r| / bound), of the two parameters t and r.
 
     The bound keeps data unlike the training set from exploding. Both
@@ -34,7 +34,7 @@ class Affine:
         return z * ops.exp(-log_scale) + shift, -log_scale
 
 
-class Spline:
+class SplineTransform:
     """Monotonic rational-quadratic spline on [-tail_bound, tail_bound], identity outside.
 
     Of 3 bins - 1 parameters: widths and heights of the bins (softmax) and
@@ -126,8 +126,10 @@ def _share(t):
     return t + ops.stop_gradient(ops.clip(t, 0, 1) - t)
 
 
-def make(kind, log_scale_bound, bins, tail_bound):
+def make_transform(kind, log_scale_bound, bins, tail_bound):
     """The map that a layer's options name."""
     if kind not in ("affine", "spline"):
         raise ValueError(f"transform is 'affine' or 'spline'. Received: transform={kind!r}.")
-    return Affine(log_scale_bound) if kind == "affine" else Spline(bins, tail_bound)
+    if kind == "affine":
+        return AffineTransform(log_scale_bound)
+    return SplineTransform(bins, tail_bound)
