@@ -13,14 +13,15 @@ class Actnorm(ByName, DataInit):
 
     Args:
         use_shift: whether there is a shift b.
-        data_init: whether `adapt` makes the first batch's channels of mean 0
-            (with `use_shift`) and standard deviation 1; channels with a
+        data_init: whether `adapt` gives the channels of the first batch mean 0
+            (with `use_shift`) and standard deviation 1. Channels with a
             standard deviation below `epsilon` keep the scale 1. Without
             `adapt`, or with `data_init=False`, the layer starts as the identity.
 
-    Arguments go by name: by position they would mean `isinverse, use_shift`
-    in the blog series' layer. Shapes: `(..., channels)` to the same; a log-det is a scalar in nats.
-    Initialised once: the flag is saved. Paper: Glow (1807.03039) section 3.1.
+    Arguments are passed by name: by position they mean `isinverse, use_shift`
+    in the layer of the blog series. Shapes: `(..., channels)` to the same; the
+    log-det is a scalar in nats. The layer is initialised once, and a saved
+    flag says so. Paper: Glow (1807.03039) section 3.1.
 
     >>> norm = Actnorm(); norm.adapt(first_batch); z = norm(x)
     """

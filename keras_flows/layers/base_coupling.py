@@ -18,20 +18,20 @@ SCALES = {
 
 
 class BaseCoupling(FlowLayer):
-    """What couplings share: z2 = (x2 - t) exp(s), with t and s from a network of x1.
+    """Base of couplings: z2 = (x2 - t) exp(s), with t and s from a network of x1.
 
-    A subclass cuts inputs in two parts and joins them again: `_cut`, `_join`
-    and `_cut_shapes`, each with the moved part last.
+    A subclass cuts the input into two parts and joins them again: `_cut`,
+    `_join` and `_cut_shapes`, each with the part that moves last.
     """
 
     def __init__(self, net, mode, flip, scale, bins=8, tail_bound=3.0, **kwargs):
         super().__init__(**kwargs)
-        for name, value, known in (
+        for name, value, choices in (
             ("mode", mode, ("additive", "affine", "spline")),
             ("scale", scale, tuple(SCALES)),
         ):
-            if value not in known:
-                raise ValueError(f"{name} is one of {known}. Received: {name}={value!r}.")
+            if value not in choices:
+                raise ValueError(f"{name} is one of {choices}. Received: {name}={value!r}.")
         if not isinstance(net, keras.layers.Layer):
             raise ValueError(f"net is a Keras layer or model. Received: net={net!r}.")
         self.net, self.mode, self.scale, self.flip = net, mode, scale, bool(flip)
@@ -41,39 +41,39 @@ class BaseCoupling(FlowLayer):
 
     @property
     def _outputs(self):
-        """Numbers that the network gives for each that moves."""
+        """Outputs of the network for each number that moves."""
         return self.spline.outputs if self.spline else 1 if self.mode == "additive" else 2
 
     def build(self, input_shape):
         shape, *context = [input_shape] if is_shape(input_shape) else input_shape
         self.conditions = len(context)
         first, second = self._cut_shapes(tuple(shape))
-        self.input_spec = self._spec(tuple(shape))
+        self.input_spec = self._data_spec(tuple(shape))
         if context:
             self.input_spec = [self.input_spec, *(keras.InputSpec(ndim=len(c)) for c in context)]
-        self.net_shape = given = self._given(first, *context)
-        *sides, self.moved = second[1:]
-        wanted = (*sides, self.moved * self._outputs)
-        if given[1:] != wanted:
+        self.net_shape = self._net_output_shape(first, *context)
+        *sides, self.moving = second[1:]
+        expected = (*sides, self.moving * self._outputs)
+        if self.net_shape[1:] != expected:
             raise ValueError(
                 f"The network of '{self.name}' ({self.mode}) must turn {first} into "
-                f"{(None, *wanted)}. Received: a network that gives {given}."
+                f"{(None, *expected)}. Received: a network with outputs of shape {self.net_shape}."
             )
         if self.mode == "affine" and self.scale == "tanh":
-            self.bound = self.add_weight(name="bound", shape=(self.moved,), initializer="ones")
+            self.bound = self.add_weight(name="bound", shape=(self.moving,), initializer="ones")
 
-    def _spec(self, shape):
+    def _data_spec(self, shape):
         return fixed_last_axis(shape[-1])
 
-    def _given(self, *shapes):
-        """The shape of what the network makes of x1 and contexts of these shapes."""
+    def _net_output_shape(self, *shapes):
+        """The network's output shape for x1 and contexts of these shapes."""
         symbols = [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
         try:
             return tuple(self.net(self._net_input(*symbols)).shape)
         except ValueError as error:
             raise ValueError(
                 f"The network of '{self.name}' must take the part that stays, {shapes[0]}, and "
-                f"{len(shapes) - 1} contexts. Received: {shapes}, of which it says: {error}"
+                f"{len(shapes) - 1} contexts. Received: shapes {shapes} and the error: {error}"
             ) from error
 
     def _ordered(self, parts):
@@ -83,14 +83,14 @@ class BaseCoupling(FlowLayer):
         return [x1, *context] if context else x1
 
     def _params(self, x1, context):
-        """t and s for the other part, s None where it is 0; of a spline all parameters."""
-        # Whatever log-determinants the network's own layers have are none of the map's.
+        """t and s of the part that moves, s None where it is 0; all parameters of a spline."""
+        # A ledger, because log-determinants of layers in the network do not belong to the map.
         with Ledger(Ledger.active()):
             params = ops.cast(self.net(self._net_input(x1, *context)), self.compute_dtype)
         if self.mode == "additive":
             return params, None
         if self.spline:
-            shape = (*ops.shape(params)[:-1], self.moved, self.spline.outputs)
+            shape = (*ops.shape(params)[:-1], self.moving, self.spline.outputs)
             return ops.reshape(params, shape)
         shift, raw = ops.split(params, 2, axis=-1)
         log_scale = SCALES[self.scale](raw)
@@ -99,9 +99,9 @@ class BaseCoupling(FlowLayer):
     def encode(self, x):
         x, *context = x if self.conditions else [x]
         x1, x2 = self._cut(x)
-        return self._moved(x1, x2, self._params(x1, context))
+        return self._encode_parts(x1, x2, self._params(x1, context))
 
-    def _moved(self, x1, x2, params):
+    def _encode_parts(self, x1, x2, params):
         if self.spline:
             z2, log_slope = self.spline.encode(x2, params)
             return self._join(x1, z2), self.sum(log_slope)
@@ -113,9 +113,9 @@ class BaseCoupling(FlowLayer):
     def decode(self, z):
         z, *context = z if self.conditions else [z]
         z1, z2 = self._cut(z)
-        return self._moved_back(z1, z2, self._params(z1, context))
+        return self._decode_parts(z1, z2, self._params(z1, context))
 
-    def _moved_back(self, z1, z2, params):
+    def _decode_parts(self, z1, z2, params):
         if self.spline:
             x2, log_slope = self.spline.decode(z2, params)
             return self._join(z1, x2), self.sum(log_slope)
@@ -124,22 +124,28 @@ class BaseCoupling(FlowLayer):
             return self._join(z1, z2 + shift), None
         return self._join(z1, z2 * ops.exp(-log_scale) + shift), -self.sum(log_scale)
 
-    def reencode(self, z, moved):
-        """x = decode(z), and what `encode` gives of x + moved: `x, (z, log_det)`.
+    def reencode(self, z, delta):
+        """x = decode(z), and encode(x + delta), as `x, (z, log_det)`.
 
-        For a backward pass that has only z, and takes gradients for `moved`, which is 0: with one
-        evaluation of the network, which sees the same in both directions. x is constant there.
+        For a backward pass that has only z: it takes gradients with respect to
+        `delta`, which is 0, while x is constant. The network is evaluated once,
+        since its input is the same in both directions.
         """
-        (z1, z2), (moved1, moved2) = self._cut(z), self._cut(moved)
-        params = self._params(z1 + moved1, [])
-        x = ops.stop_gradient(self._moved_back(z1, z2, params)[0])
-        return x, self._moved(z1 + moved1, self._cut(x)[1] + moved2, params)
+        (z1, z2), (delta1, delta2) = self._cut(z), self._cut(delta)
+        params = self._params(z1 + delta1, [])
+        x = ops.stop_gradient(self._decode_parts(z1, z2, params)[0])
+        return x, self._encode_parts(z1 + delta1, self._cut(x)[1] + delta2, params)
 
     def get_config(self):
-        net = serialize_shared(self.net)
-        own = {"net": net, "mode": self.mode, "flip": self.flip, "scale": self.scale}
-        spline = {"bins": self.bins, "tail_bound": self.tail_bound}
-        return {**super().get_config(), **own, **spline}
+        return {
+            **super().get_config(),
+            "net": serialize_shared(self.net),
+            "mode": self.mode,
+            "flip": self.flip,
+            "scale": self.scale,
+            "bins": self.bins,
+            "tail_bound": self.tail_bound,
+        }
 
     @classmethod
     def from_config(cls, config):

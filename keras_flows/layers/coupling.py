@@ -8,29 +8,31 @@ from keras_flows.layers.split_vector import SplitVector
 
 @register
 class Coupling(BaseCoupling):
-    """Coupling layer that owns its network: z = join(x1, (x2 - t) exp(s)), [t, s] = net(x1).
+    """Coupling layer with its network: z = join(x1, (x2 - t) exp(s)), [t, s] = net(x1).
 
     Args:
         net: Keras layer or model from x1, or from [x1, context], to x2's
             shape (additive), to twice its channels, t before s (affine), or
-            to 3 bins - 1 times its channels, a channel's side by side (spline).
+            to 3 bins - 1 times its channels, those of one channel side by
+            side (spline).
         mode: "additive" (s = 0, log-det 0), "affine" (log-det sum(s), in
-            nats) or "spline": z2 is a monotonic rational-quadratic spline of
-            x2, log-det the sum of its log slopes.
+            nats) or "spline" (z2 is a monotonic rational-quadratic spline of
+            x2, the log-det is the sum of its log slopes).
         split: "interleaved" (even and odd positions of the last axis) or
             "halves" (first and second half).
         flip: whether the roles of the two parts are exchanged.
-        scale: how the network's r gives s: "sigmoid", exp(s) = sigmoid(r + 2)
-            as in Glow; "double_sigmoid", exp(s) = 2 sigmoid(r) as in Jet;
-            "tanh", s = a tanh(r) with learned a a channel as in RealNVP;
-            "exp", s = r. Where the network starts at zero, the layer starts
-            as the identity; with "sigmoid" as x2 sigmoid(2), 0.88 x2.
-        bins, tail_bound: of the spline: how many bins between -tail_bound and
-            tail_bound; outside it is the identity.
+        scale: how s is computed from the network's output r. "sigmoid":
+            exp(s) = sigmoid(r + 2), as in Glow. "double_sigmoid": exp(s) =
+            2 sigmoid(r), as in Jet. "tanh": s = a tanh(r) with a learned a for
+            each channel, as in RealNVP. "exp": s = r. If the network starts at
+            zero the layer starts as the identity, or with "sigmoid" as
+            z2 = sigmoid(2) x2, which is 0.88 x2.
+        bins, tail_bound: for the spline, the number of bins in [-tail_bound,
+            tail_bound]; outside it is the identity.
 
     Shapes: `(..., d)` to the same, d of 2 or more; with a context, a list
     `[x, context]`. Both directions cost one evaluation of the network. Raises
-    ValueError if the network's output has not the shape said above. Papers:
+    ValueError if the network's output does not have the shape above. Papers:
     NICE (1410.8516) section 3.2, RealNVP (1605.08803) section 3.2, Neural
     Spline Flows (1906.04032) section 3.
 

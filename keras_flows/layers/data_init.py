@@ -1,4 +1,4 @@
-"""Layers that are initialised from their first batch: what they share."""
+"""Base of the layers that are initialised from their first batch."""
 
 import warnings
 
@@ -10,17 +10,21 @@ from keras_flows.core.ledger import is_adapting
 
 
 class DataInit(FlowLayer):
-    """What layers initialised from a first batch share: the batch's moments and the flag.
+    """Base of layers that take mean and standard deviation from a first batch, once.
 
     A `Flow` initialises them in `fit`. A plain `keras.Model` cannot: there
     they start as the identity, with a warning in the first training step,
-    unless `keras_flows.adapt(model, x)` was called.
+    unless `keras_flows.adapt(model, x)` was called before. The weight
+    `adapted` is saved, so that a loaded layer is not initialised again.
+
+    A subclass writes `_set_moments(mean, std)`.
     """
 
     def __init__(self, data_init, epsilon, **kwargs):
         super().__init__(**kwargs)
         self.data_init, self.epsilon = bool(data_init), float(epsilon)
-        self._known_adapted = not self.data_init  # while a step is traced, weights have no values
+        # A copy of the flag, since weights have no values while a step is traced.
+        self._known_adapted = not self.data_init
 
     def build(self, input_shape):
         self.size = known_size(self, input_shape)
@@ -34,8 +38,8 @@ class DataInit(FlowLayer):
         if training and not self._known_adapted and not is_adapting():
             warnings.warn(
                 f"{type(self).__name__} is trained before it was initialised from data: it starts "
-                "as the identity. Call keras_flows.adapt(model, x) before fit; where the layer has "
-                "data_init, data_init=False asks for this start.",
+                "as the identity. Call keras_flows.adapt(model, x) before fit, or, where the layer "
+                "has data_init, set data_init=False to start as the identity.",
                 stacklevel=2,
             )
         return super().call(inputs)
@@ -61,14 +65,14 @@ class DataInit(FlowLayer):
         x = ops.cast(inputs, self.variable_dtype)
         axes = tuple(range(len(x.shape) - 1))
         mean, std = ops.mean(x, axis=axes), ops.std(x, axis=axes)
-        broken = np.flatnonzero(~np.isfinite(ops.convert_to_numpy(mean + std)))
-        if broken.size:
+        not_finite = np.flatnonzero(~np.isfinite(ops.convert_to_numpy(mean + std)))
+        if not_finite.size:
             raise ValueError(
                 f"'{self.name}' cannot be adapted to data that is not finite. Received: shape "
-                f"{tuple(x.shape)}, with {broken.size} channels not finite, the first at "
-                f"position {broken[0]} of the last axis."
+                f"{tuple(x.shape)}, with {not_finite.size} channels not finite, the first at "
+                f"position {not_finite[0]} of the last axis."
             )
-        # A constant channel says nothing about its scale: leave it at 1.
+        # The standard deviation of a constant channel is no scale: use 1.
         std = ops.where(std > self.epsilon, std, ops.ones_like(std))
         self._set_moments(mean, std)
         self.adapted.assign(1)

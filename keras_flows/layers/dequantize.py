@@ -14,17 +14,19 @@ from keras_flows.layers.rescale import sample_size
 class Dequantize(FlowLayer):
     """Integers to [0, 1): z = (x + u) / levels, log|det dz/dx| = -dims * log(levels).
 
-    u is uniform noise on [0, 1) in training and whenever a density is asked
-    for; otherwise it is 1/2, the middle of the bin. The noise spans exactly
-    one bin, and the log-det carries its width, so that -log_prob / (dims ln 2)
-    of a flow that starts here is an upper bound on the bits/dim of the
-    integers. The inverse is `Quantize`: it rounds down and clips.
+    u is uniform noise on [0, 1) in training and whenever a density is
+    computed; otherwise it is 1/2, the middle of the bin. The noise spans
+    exactly one bin, and the log-det includes its width, so that
+    -log_prob / (dims ln 2) of a flow that starts with this layer is an upper
+    bound on the bits/dim of the integers. The inverse is `Quantize`, which
+    rounds down and clips.
 
     Args:
-        levels: how many integers there are, 2 or more, else ValueError.
-        seed: integer that fixes the stream of noise.
+        levels: number of levels, 2 or more, else ValueError; the data is
+            integers from 0 to levels - 1.
+        seed: integer seed of the noise.
 
-    Shapes: integers `(batch, ...)` to floats of the same shape; a log-det is
+    Shapes: integers `(batch, ...)` to floats of the same shape; the log-det is
     a scalar in nats. Paper: Theis et al. (1511.01844) section 3.1.
 
     >>> z = Dequantize(256)(pixels)
@@ -48,7 +50,7 @@ class Dequantize(FlowLayer):
 
     def encode(self, x):
         x = ops.cast(x, self.compute_dtype)
-        # Noise just below a full bin rounds up to it: stay inside [0, 1).
+        # Noise just below 1 can round up to 1: stay inside [0, 1).
         z = ops.clip((x + 0.5) / self.levels, 0, 1 - 2**-24)
         return z, -sample_size(z) * math.log(self.levels)
 
@@ -68,8 +70,8 @@ class Dequantize(FlowLayer):
 class Quantize(FlowLayer):
     """[0, 1) to integers: x = clip(floor(z * levels)), the inverse of `Dequantize`.
 
-    Gives uint8 up to 256 levels and int32 above. Its log-det is the negative
-    of `Dequantize`'s, dims * log(levels) nats, so that the two cancel.
+    The output is uint8 for up to 256 levels and int32 for more. The log-det is
+    that of `Dequantize` with the sign changed, dims * log(levels) nats.
 
     >>> pixels = Quantize(256)(z)
     """

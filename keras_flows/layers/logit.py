@@ -1,4 +1,4 @@
-"""From the interval [0, 1] to the whole line."""
+"""The logit, from [0, 1] to the whole line."""
 
 import math
 
@@ -12,17 +12,17 @@ class Logit(FlowLayer):
     """[0, 1] to the line: z = logit(alpha + (1 - 2 alpha) x).
 
     log|det dz/dx| = sum(softplus(z) + softplus(-z) + log(1 - 2 alpha)), shape
-    `(batch,)`, in nats. Keeps a density from spending itself on the edges.
+    `(batch,)`, in nats. The density of the latent then has no hard edges.
 
     Args:
-        alpha: distance from 0 and 1 that inputs are drawn in by, in (0, 1/2),
-            else ValueError.
+        alpha: inputs are first mapped to [alpha, 1 - alpha], to stay away from
+            the poles; in (0, 1/2), else ValueError.
 
     Shapes: any to the same. Paper: RealNVP (1605.08803) section 4.1.
 
-    Its domain is wider than [0, 1] by alpha / (1 - 2 alpha) at each end, 0.056
-    for an alpha of 0.05: decoded numbers may lie there, and numbers beyond
-    give NaN. For columns that must stay within limits use `Constrained`.
+    The domain is wider than [0, 1] by alpha / (1 - 2 alpha) at each end, which
+    is 0.056 for alpha = 0.05: decoded numbers may lie there, and numbers
+    beyond give NaN. For columns that must stay within limits use `Constrained`.
 
     >>> z = Logit(0.05)(x)
     """
@@ -30,7 +30,7 @@ class Logit(FlowLayer):
     def __init__(self, alpha=0.05, **kwargs):
         super().__init__(**kwargs)
         if not 0 < alpha < 0.5:
-            raise ValueError(f"alpha lies between 0 and 0.5. Received: alpha={alpha}.")
+            raise ValueError(f"alpha must be above 0 and below 0.5. Received: alpha={alpha}.")
         self.alpha = float(alpha)
 
     def _log_det(self, z):

@@ -7,9 +7,9 @@ from keras_flows.core.flow_layer import FlowLayer, register
 
 
 class Noise(FlowLayer):
-    """Adds noise in training and nothing otherwise; log-det 0, inverse the identity.
+    """Base of layers that add noise in training only; the log-det is 0, the inverse the identity.
 
-    A subclass writes `draw`, and has `seed` as an option.
+    A subclass writes `draw(shape, dtype)`.
     """
 
     volume_preserving = True
@@ -35,15 +35,15 @@ class Noise(FlowLayer):
 
 @register
 class UniformNoise(Noise):
-    """Adds U(low, high) in training and nothing otherwise; log-det 0, inverse the identity.
+    """Adds U(low, high) in training only; the log-det is 0, the inverse the identity.
 
-    The blog series' noise: `UniformNoise(-0.01, 0)` is its NICE's. It does
-    not know the data's bin width, so that no bits/dim follow from it; for
-    those use `Dequantize`.
+    The noise of the blog series: its NICE has `UniformNoise(-0.01, 0)`. The
+    layer does not know the bin width of the data, so the flow has no
+    bits/dim; for these use `Dequantize`.
 
     Args:
         low, high: ends of the interval, `low < high`, else ValueError.
-        seed: integer that fixes the stream of noise.
+        seed: integer seed of the noise.
 
     Shapes: any to the same.
 
@@ -65,14 +65,14 @@ class UniformNoise(Noise):
 
 @register
 class GaussianNoise(Noise):
-    """Adds N(0, std^2) in training and nothing otherwise; log-det 0, inverse the identity.
+    """Adds N(0, std^2) in training only; the log-det is 0, the inverse the identity.
 
-    A flow that begins with it is a density of noisy data; its score takes the
-    noise off again (`GuidedFlow.denoise`).
+    A flow that begins with this layer is a density of noisy data; its score
+    removes the noise from samples (`GuidedFlow.denoise`).
 
     Args:
         std: standard deviation, above 0, else ValueError.
-        seed: integer that fixes the stream of noise.
+        seed: integer seed of the noise.
 
     Shapes: any to the same. Paper: TarFlow (2412.06329) section 2.
 

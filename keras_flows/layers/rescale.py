@@ -34,6 +34,6 @@ class Rescale(FlowLayer):
 
 
 def sample_size(x):
-    """Elements a sample, static where they are known."""
+    """The number of elements in a sample, a Python integer where it is known."""
     inner = x.shape[1:]
     return ops.cast(ops.prod(ops.shape(x)[1:]), "float32") if None in inner else math.prod(inner)

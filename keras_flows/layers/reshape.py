@@ -1,4 +1,4 @@
-"""Another shape for each sample."""
+"""Reshaping of samples."""
 
 import math
 
@@ -9,16 +9,16 @@ from keras_flows.core.flow_layer import FlowLayer, register
 
 @register
 class Reshape(FlowLayer):
-    """Gives each sample another shape, log-det 0.
+    """Reshapes each sample, log-det 0.
 
     Args:
-        target_shape: shape of a sample after the layer, without the batch;
-            None for one axis of all elements, as in the blog series' Glow.
-        source_shape: shape before it; learned when the layer is built, needed
-            only for an inverse before that.
+        target_shape: output shape of a sample, without the batch axis; None
+            for one axis of all elements, as in the blog series' Glow.
+        source_shape: input shape of a sample; known once the layer is built,
+            and only needed for an inverse before that.
 
-    Raises ValueError if the two hold different numbers of elements, and for
-    sizes below 1: none is left open.
+    Raises ValueError if the two have different numbers of elements, and for
+    sizes below 1, also -1.
 
     >>> z = Reshape()(images)  # or Reshape((784,))
     """
@@ -53,8 +53,8 @@ class Reshape(FlowLayer):
         ):
             raise ValueError(
                 f"Reshape from {self.source_shape or 'any shape'} to "
-                f"{self.target_shape or 'one axis'} needs samples of known shape and of as many "
-                f"elements. Received: input_shape={tuple(input_shape)}."
+                f"{self.target_shape or 'one axis'} needs samples of known shape with the same "
+                f"number of elements. Received: input_shape={tuple(input_shape)}."
             )
         self.source_shape = source
 
@@ -65,8 +65,8 @@ class Reshape(FlowLayer):
         return self._reshape(z, self.target_shape, self.source_shape), None
 
     def _reshape(self, x, source, target):
-        given = tuple(x.shape[1:])
-        if source is not None and None not in given and given != source:
+        received = tuple(x.shape[1:])
+        if source is not None and None not in received and received != source:
             raise ValueError(
                 f"'{self.name}' reshapes {source} to {target}. Received: shape={tuple(x.shape)}."
             )
@@ -78,8 +78,8 @@ class Reshape(FlowLayer):
     def _make_inverse(self):
         if self.source_shape is None:
             raise ValueError(
-                f"The inverse of '{self.name}' needs to know the shape before it: call the layer "
-                "first, or give source_shape. Received: source_shape=None."
+                f"The inverse of '{self.name}' needs the input shape: call the layer first, or "
+                "pass source_shape. Received: source_shape=None."
             )
         return Reshape(self.source_shape, self.target_shape, dtype=self.dtype_policy.name)
 

@@ -12,16 +12,16 @@ class Scale(DataInit):
     """Learned scaling: z = exp(f k) x, log|det dz/dx| = positions * f * sum(k).
 
     Args:
-        initializer: of k, shape `(1, channels)`.
-        factor: f. Adam moves k by about its learning rate a step, whatever
-            the gradient; a factor above 1 lets the scale move faster.
-        data_init: whether `adapt` sets k to the negative log standard
-            deviation, over f, of its first batch (channels with less than `epsilon`
-            keep 1). Where data has nearly constant dimensions this spares the
-            optimiser thousands of steps.
+        initializer: initializer of k, which has shape `(1, channels)`.
+        factor: f. Adam moves k by about its learning rate in each step,
+            whatever the gradient; a factor above 1 lets the scale move faster.
+        data_init: whether `adapt` sets f k to the negative log standard
+            deviation of the first batch. Channels with a standard deviation
+            below `epsilon` keep the scale 1. For data with nearly constant
+            dimensions this saves the optimizer thousands of steps.
 
-    Shapes: `(..., channels)` to the same; one factor a channel. A log-det is
-    a scalar in nats. Paper: NICE (1410.8516) section 3.3.
+    Shapes: `(..., channels)` to the same; the log-det is a scalar in nats.
+    Paper: NICE (1410.8516) section 3.3.
 
     >>> z = Scale()(x)
     """

@@ -5,14 +5,14 @@ from keras import ops
 from keras_flows.core.flow_layer import FlowLayer, check_list, known_size, register
 
 
-def cut(layer, x, sizes):
-    """Contiguous parts of the last axis."""
+def split_last_axis(layer, x, sizes):
+    """Contiguous parts of the last axis, of these sizes."""
     if sum(sizes) != x.shape[-1]:
         raise ValueError(
-            f"{type(layer).__name__} has parts of sizes {sizes}, {sum(sizes)} in all, "
-            f"for a last axis of {x.shape[-1]}. Received: shape={tuple(x.shape)}."
+            f"{type(layer).__name__} needs a last axis of {sum(sizes)}, for parts of sizes "
+            f"{sizes}. Received: shape={tuple(x.shape)}."
         )
-    # Unlike slices, whose gradients TensorFlow pads one by one.
+    # Not by slices: TensorFlow pads their gradients one by one.
     at = [sum(sizes[:i]) for i in range(1, len(sizes))]
     return list(ops.split(x, len(sizes) if len(set(sizes)) == 1 else at, axis=-1))
 
@@ -62,7 +62,7 @@ class Split(FlowLayer):
         self.sizes(known_size(self, input_shape))
 
     def encode(self, x):
-        return cut(self, x, self.sizes(x.shape[-1])), None
+        return split_last_axis(self, x, self.sizes(x.shape[-1])), None
 
     def decode(self, z):
         return ops.concatenate(z, axis=-1), None
@@ -82,8 +82,8 @@ class Concat(FlowLayer):
     """Joins parts along the last axis: the inverse of `Split`, log-det 0.
 
     Args:
-        pattern: sizes of the parts, for an inverse before the layer is built;
-            otherwise they are learned from the inputs.
+        pattern: sizes of the parts, only needed for an inverse before the
+            layer is built; otherwise they are those of the inputs.
 
     Shapes: a list of `(..., d_i)` to `(..., sum d_i)`.
 
@@ -111,7 +111,7 @@ class Concat(FlowLayer):
         return ops.concatenate(x, axis=-1), None
 
     def decode(self, z):
-        return cut(self, z, self.pattern or Split().sizes(z.shape[-1])), None
+        return split_last_axis(self, z, self.pattern or Split().sizes(z.shape[-1])), None
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:-1], sum(shape[-1] for shape in input_shape))
@@ -119,8 +119,8 @@ class Concat(FlowLayer):
     def _make_inverse(self):
         if self.pattern is None:
             raise ValueError(
-                f"The inverse of '{self.name}' needs to know the sizes of the parts: call the "
-                "layer first, or give them. Received: pattern=None."
+                f"The inverse of '{self.name}' needs the sizes of the parts: call the layer "
+                "first, or pass pattern. Received: pattern=None."
             )
         return Split(self.pattern, dtype=self.dtype_policy.name)
 

@@ -59,7 +59,7 @@ class ConcatVector(FlowLayer):
     """Interleaves two parts along the last axis: the inverse of `SplitVector`, log-det 0.
 
     Shapes: `(..., ceil(d/2))` and `(..., floor(d/2))` to `(..., d)`. Raises
-    ValueError if the parts are not of equal length or the first one longer by 1.
+    ValueError unless the parts have equal length, or the first is longer by 1.
 
     >>> x = ConcatVector()([even, odd])
     """

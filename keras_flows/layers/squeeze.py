@@ -5,7 +5,9 @@ from keras import ops
 from keras_flows.core.flow_layer import FlowLayer, register
 
 
-class _Factor(FlowLayer):
+class _SpaceChannels(FlowLayer):
+    """Base of the layers that move blocks of `factor` x `factor` pixels."""
+
     def __init__(self, factor=2, **kwargs):
         super().__init__(**kwargs)
         if int(factor) != factor or factor < 2:
@@ -17,18 +19,17 @@ class _Factor(FlowLayer):
 
     def _check(self, shape, **divisors):
         sizes = dict(zip(("batch", "height", "width", "channels"), shape))
-        bad = [n for n, by in divisors.items() if sizes.get(n) and sizes[n] % by]
-        if len(shape) != 4 or bad:
+        undivided = [n for n, by in divisors.items() if sizes.get(n) and sizes[n] % by]
+        if len(shape) != 4 or undivided:
             needs = ", ".join(f"{n} divisible by {by}" for n, by in divisors.items())
             raise ValueError(
                 f"{type(self).__name__}(factor={self.factor}) needs (batch, height, width, "
-                f"channels) with {needs}. "
-                f"Received: shape={tuple(shape)}."
+                f"channels) with {needs}. Received: shape={tuple(shape)}."
             )
 
 
 @register
-class Squeeze(_Factor):
+class Squeeze(_SpaceChannels):
     """Moves blocks of factor x factor pixels into channels, log-det 0.
 
     Channels come out in the order (factor_h, factor_w, channel). Shapes:
@@ -65,7 +66,7 @@ class Squeeze(_Factor):
 
 
 @register
-class UnSqueeze(_Factor):
+class UnSqueeze(_SpaceChannels):
     """Moves channels back into blocks of pixels: the inverse of `Squeeze`, log-det 0.
 
     Shapes: `(batch, h, w, c)` to `(batch, h*f, w*f, c/(f*f))`. Raises

@@ -10,13 +10,13 @@ from keras_flows.layers.data_init import DataInit
 class Standardize(DataInit):
     """Fixed scaling from data: z = (x - mean) / std, log|det dz/dx| = -positions * sum(log std).
 
-    For tables in units of their own: the flow behind it sees columns of mean 0
-    and standard deviation 1, and its density stays one in the table's units.
-    `adapt` takes mean and std, once, from all rows it is given (`fit` gives
-    it a batch; `flow.adapt(x_train)` the whole table); they are saved and
-    never trained. Columns with a standard deviation below `epsilon` keep 1.
+    For tables in any units: the layers behind see columns with mean 0 and
+    standard deviation 1, and the density remains one in the units of the
+    table. `adapt` computes mean and std once, from all its rows: the whole
+    table in `flow.adapt(x_train)`, a batch in `fit`. They are saved and never
+    trained. For columns with a standard deviation below `epsilon`, std is 1.
 
-    Shapes: `(..., channels)` to the same; a log-det is a scalar in nats.
+    Shapes: `(..., channels)` to the same; the log-det is a scalar in nats.
 
     >>> flow = MAF(6); flow.adapt(x_train); flow.compile("adam"); flow.fit(x_train)
     """
