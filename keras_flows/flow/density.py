@@ -1,4 +1,4 @@
-"""What a `Flow` does with data: its log-density, as arrays, tensors, or a model to serve."""
+"""Densities of a flow, as arrays or tensors, and as a model for serving."""
 
 import math
 
@@ -17,12 +17,13 @@ class Density:
     """The part of `Flow` that computes densities."""
 
     def log_prob(self, x, context=None, *, batch_size=None):
-        """log p(x), or log p(x | context), in nats, one a sample.
+        """log p(x), or log p(x | context), in nats, one number for each sample.
 
-        A tensor of the backend gives a differentiable tensor; arrays and
-        whatever `predict` takes give a NumPy array, computed in batches: of
-        about 100,000 numbers, if `batch_size` is None. For integers it is the
-        log of the bound on their probability.
+        For a tensor of the backend the result is a differentiable tensor. For
+        arrays and all other data that `predict` takes it is a NumPy array,
+        computed in batches; if `batch_size` is None they have about 100,000
+        numbers. For integers it is a lower bound on the log of their
+        probability.
         """
         x = self.inputs_spec.prepare(x, context)
         if ops.is_tensor(x[0] if isinstance(x, list) else x):
@@ -33,7 +34,7 @@ class Density:
         return warn_unless_finite(self, log_prob, "log_prob")
 
     def bits_per_dim(self, x, context=None, *, batch_size=None):
-        """-log2 p(x) / dims, one a sample, for integer data.
+        """-log2 p(x) / dims for integer data, one number for each sample.
 
         Raises ValueError unless the encoder has a layer with `integer_levels`,
         such as `Dequantize`: otherwise the number is not a bound.
@@ -72,8 +73,8 @@ class Density:
     def _log_prior_in_batches(self, z, x, size):
         if self.prior.conditional and not is_list_of_arrays(x):
             raise ValueError(
-                "Where the prior is conditional, data and context come as arrays. "
-                f"Received: {type(x).__name__}."
+                "A flow with a conditional prior takes data and context as arrays, not as a data "
+                f"set. Received: {type(x).__name__}."
             )
         x = x if self.prior.conditional else [z]
         log_prob = []
