@@ -5,7 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_flows.core.graph import called_on_inputs, operations
-from keras_flows.core.ledger import Ledger, adapting
+from keras_flows.core.ledger import Ledger
+from keras_flows.core.scope import adapting
 from keras_flows.flow.arrays import is_array_data
 from keras_flows.flow.batched_data import first_batch
 

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.core.flow_layer import FlowLayer, fixed_last_axis, known_size
-from keras_flows.core.ledger import is_adapting
+from keras_flows.core.scope import current
 
 
 class DataInit(FlowLayer):
@@ -35,7 +35,7 @@ class DataInit(FlowLayer):
             )
 
     def call(self, inputs, training=None):
-        if training and not self._known_adapted and not is_adapting():
+        if training and not self._known_adapted and not current().adapting:
             warnings.warn(
                 f"{type(self).__name__} is trained before it was initialised from data: it starts "
                 "as the identity. Call keras_flows.adapt(model, x) before fit, or, where the layer "

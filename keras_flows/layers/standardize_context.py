@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.core.flow_layer import register
-from keras_flows.core.ledger import is_adapting
+from keras_flows.core.scope import current
 
 
 @register
@@ -57,7 +57,7 @@ class StandardizeContext(keras.layers.Layer):
         self.adapted.assign(1)
 
     def call(self, context):
-        if is_adapting():
+        if current().adapting:
             self.adapt(context)
         return (context - self.mean) / self.std
 
