@@ -55,13 +55,13 @@ class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Mo
     keras_flows` before `keras.saving.load_model`, so that Keras finds the
     classes.
 
-    What layers and prior say about the data (docs/own_layer.md):
-
-        levels: integers from 0 to `levels - 1` are the data; None for others.
+    Attributes, most of them from what layers and prior say (docs/own_layer.md):
+        levels: number of levels of integer data, from 0 to `levels - 1`; None
+            for other data.
         discrete: whether the data is integers, so that bits/dim are defined.
-        classes: number of classes of the labels; None without labels.
+        classes: number of classes, if a context is a label; otherwise None.
         labels_optional: whether the label -1 means no class.
-        inputs_spec: names, shapes and dtypes of data and contexts.
+        inputs_spec: names and shapes of data and contexts, dtype of the data.
 
     Raises ValueError for an encoder that is not functional, has several
     inputs of data or several outputs, or has no inverse, and for flow layers
