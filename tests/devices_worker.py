@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
 
 from keras_flows import Flow, layers  # noqa: E402
-from keras_flows.flow.batches import Shuffled  # noqa: E402
+from keras_flows.data.shuffled import Shuffled  # noqa: E402
 from keras_flows.models import VAE, Glow  # noqa: E402
 from keras_flows.recipes import nice_mnist  # noqa: E402
 from keras_flows.training.callbacks import (  # noqa: E402

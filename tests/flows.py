@@ -23,7 +23,7 @@ def vector_flow(dims=4, prior=None, name="flow"):
 
 
 def picture_flow():
-    """Two scales, with a conditional prior for what the first one splits off."""
+    """A flow of two scales, with a conditional prior for the part that is split off."""
     x = keras.Input((4, 4, 2))
     h = layers.InvConv(seed=1)(layers.Actnorm()(layers.Squeeze()(x)))
     kept, out = layers.Split()(layers.Coupling(net(4), split="halves")(h))
@@ -37,7 +37,7 @@ def pictures(n=32, seed=0):
 
 
 def pixel_flow(levels=4, dims=2, prior=None):
-    """A flow on integers."""
+    """A flow of integers."""
     x = keras.Input((dims,), dtype="uint8")
     h = layers.Logit(1e-3)(layers.Dequantize(levels, seed=0)(x))
     for i in range(2):

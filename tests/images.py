@@ -29,7 +29,7 @@ def noise(size=(40, 30), seed=0):
 
 
 def write(place, files, as_zip=False):
-    """`files`, name to bytes or picture, in a folder or a zip."""
+    """Writes `files`, a dictionary from name to bytes or picture, to a folder or a zip."""
     files = {k: encoded(v) if isinstance(v, Image.Image) else v for k, v in files.items()}
     if as_zip:
         with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as file:
@@ -42,12 +42,12 @@ def write(place, files, as_zip=False):
 
 
 def load(path, size=8, **options):
-    """`pictures.load` with a cache of the test's own, beside `path`."""
+    """`pictures.load` with a cache beside `path`, for one test alone."""
     return pictures.load(path, size, **{"cache": path.parent / "cache", "verbose": 0, **options})
 
 
 def in_time(call, *args, seconds=20, **options):
-    """What `call` returns or raises; AssertionError where it hangs."""
+    """What `call` returns or raises; AssertionError if it hangs."""
     done = []
 
     def run():

@@ -1,4 +1,4 @@
-"""Every layer of the library and its main options, for the battery of test_layers.py."""
+"""Every layer with its main options, for the tests of all layers in test_layers.py."""
 
 import dataclasses
 from collections.abc import Callable
@@ -33,7 +33,7 @@ SUPPORT = [None, "positive", (0, 1), (None, 2.0), (-3, 5)]
 
 
 def limited(rng, shape):
-    """Columns of `SUPPORT`."""
+    """Random columns within the limits of `SUPPORT`."""
     x = rng.normal(size=shape)
     x[:, 1], x[:, 3] = np.exp(x[:, 1]), 2 - np.exp(x[:, 3])
     x[:, 2], x[:, 4] = rng.uniform(0.05, 0.95, len(x)), rng.uniform(-2.9, 4.9, len(x))
@@ -50,12 +50,12 @@ def bin_middles(rng, shape):
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """How to make a layer, the shape of one sample of each input, and inputs it is meant for."""
+    """How to make a layer, the shapes of one sample of its inputs, and how to draw inputs."""
 
     make: Callable
     shapes: tuple
     draw: Callable = normal
-    bad: tuple = ()  # lists of whole input shapes, each of which must be refused
+    bad: tuple = ()  # lists of input shapes with the batch axis, which the layer must refuse
 
     def inputs(self, batch=3, seed=0):
         rng = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ class Case:
 
     @property
     def lossy(self):
-        """Whether one direction rounds, so that it has no Jacobian."""
+        """Whether one direction rounds, and so has no Jacobian."""
         return self.draw in (pixels, bin_middles)
 
 

@@ -1,4 +1,4 @@
-"""Small multi-scale picture flows, and ways to look into them, for the tests of the builders."""
+"""Small multi-scale picture flows, for the tests of the builders."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ VARIANTS = {
 
 
 def smooth_pictures(n=32, shape=(8, 8, 1), levels=256, seed=0):
-    """Integers whose neighbours are alike."""
+    """Pictures of integers in which neighbouring pixels are similar."""
     rng = np.random.default_rng(seed)
     height, width, channels = shape
     rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[:, None]
@@ -31,7 +31,7 @@ def smooth_pictures(n=32, shape=(8, 8, 1), levels=256, seed=0):
 
 
 def eager(flow):
-    """Without the tracing that takes TensorFlow longer than a few steps do."""
+    """The flow, eager on TensorFlow, where tracing takes longer than a few steps."""
     if keras.backend.backend() == "tensorflow":
         for model in (flow, flow.encoder, flow.decoder):
             model.run_eagerly = True
@@ -47,7 +47,7 @@ def train_briefly(flow, *data, steps=3, rate=0.01):
 
 @dataclasses.dataclass
 class Trained:
-    """A flow after a few steps, its weights before them, and the loss of each."""
+    """A flow after a few training steps, its weights before them, and their losses."""
 
     flow: keras.Model
     before: list
@@ -55,7 +55,7 @@ class Trained:
 
     @property
     def still(self):
-        """Weights that training has not moved."""
+        """Paths of the weights that training has not changed."""
         pairs = zip(self.flow.trainable_variables, self.before)
         return [v.path for v, old in pairs if np.all(array(v) == old)]
 
@@ -69,7 +69,7 @@ def trained(name):
 
 
 class Whole:
-    """The encoder of a flow from its dequantized pictures on, as if it were one layer."""
+    """The encoder of a flow behind its `Dequantize` layer, with the methods of one layer."""
 
     def __init__(self, flow):
         encoder = flow.encoder

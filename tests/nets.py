@@ -9,7 +9,7 @@ from keras_flows import layers, networks
 
 @keras.saving.register_keras_serializable("my_flows")
 class Sinh(keras_flows.layers.FlowLayer):
-    """The example of FlowLayer's docstring, word for word (a test compares them)."""
+    """The example in the docstring of FlowLayer, word for word; a test compares them."""
 
     def encode(self, x):
         return ops.arcsinh(x), -self.sum(0.5 * ops.log1p(x * x))
@@ -20,7 +20,7 @@ class Sinh(keras_flows.layers.FlowLayer):
 
 @keras.saving.register_keras_serializable("my_flows")
 class Dense64(keras.layers.Dense):
-    """Keras' own rounds float64 to float32 on JAX and torch, and its tanh does on JAX."""
+    """A dense layer that keeps float64, which Keras' rounds to float32 on JAX and torch."""
 
     def call(self, x):
         return self.activation(x @ ops.convert_to_tensor(self.kernel) + self.bias)
@@ -35,7 +35,7 @@ def net64(outputs):
 
 
 def net_of_two(first, context, outputs, net=net):
-    """A network of a list: the part that stays, and a context."""
+    """A network with a list of inputs: the part that stays, and a context."""
     parts = [keras.Input(first), keras.Input(context)]
     return keras.Model(parts, net(outputs)(keras.layers.Concatenate()(parts)))
 
@@ -57,16 +57,17 @@ def checkers(outputs, *args, net=net, **options):
 
 
 def autoregressive(outputs, transform="affine", order="natural", hidden=(8,), **options):
-    own = {name: options.pop(name) for name in ("residual", "activation") if name in options}
-    made = networks.MADE(outputs, hidden, order, seed=0, **own)
+    names = [name for name in ("residual", "activation") if name in options]
+    net_options = {name: options.pop(name) for name in names}
+    made = networks.MADE(outputs, hidden, order, seed=0, **net_options)
     return layers.MaskedAutoregressive(made, transform, **options)
 
 
 @keras.saving.register_keras_serializable("my_flows")
 class Before(keras.layers.Layer):
-    """An autoregressive network that is no MADE: shift and scale from the dimension before.
+    """An autoregressive network other than MADE: shift and scale from the previous dimension.
 
-    In float32 under a mixed policy, as MADE: rounded, its shifts would differ in a loop.
+    In float32 under a mixed policy, as MADE: in bfloat16 its shifts would differ in a loop.
     """
 
     def __init__(self, dtype=None, **kwargs):

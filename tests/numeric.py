@@ -1,4 +1,4 @@
-"""Calling flow layers on lists of arrays, brute-force Jacobians, and training a lone layer."""
+"""Flow layers called on lists of arrays, brute-force Jacobians, and training of a single layer."""
 
 import math
 
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def built(case):
-    """A fresh layer of a case, built by a call."""
+    """A new layer of a case, built by a call."""
     layer = case.make()
     layer(pack([keras.KerasTensor(x.shape, x.dtype.name) for x in case.inputs(batch=2)]))
     return layer
@@ -53,7 +53,7 @@ def functional(case, layer=None):
 
 
 def embed(case, layer):
-    """A `Flow` of one flat input around the layer; its conditions are kept in the latent."""
+    """A `Flow` with one flat input around the layer; conditions become part of the latent."""
     samples = case.inputs(1)
     sizes = [x.size for x in samples]
     x = keras.Input((sum(sizes),), dtype=samples[0].dtype.name)

@@ -1,4 +1,4 @@
-"""BatchNormFlow: the batch's statistics in training, running ones in the density."""
+"""BatchNormFlow: statistics of the batch in training, running averages in the density."""
 
 import keras
 import numpy as np
@@ -59,12 +59,12 @@ def test_gradients_go_through_the_statistics_of_the_batch(float64):
         scale = k - 0.5 * np.log(x.var(0) + EPSILON)
         return np.sum(((x - x.mean(0)) * np.exp(scale) + b) * direction) + scale.sum()
 
-    wanted = np.zeros_like(x)
+    expected = np.zeros_like(x)
     for i in np.ndindex(*x.shape):
         step = np.zeros_like(x)
         step[i] = 1e-5
-        wanted[i] = (by_hand(x + step) - by_hand(x - step)) / 2e-5
-    np.testing.assert_allclose(gradient(objective, x), wanted, atol=1e-5)
+        expected[i] = (by_hand(x + step) - by_hand(x - step)) / 2e-5
+    np.testing.assert_allclose(gradient(objective, x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3)])
@@ -80,7 +80,7 @@ def test_a_batch_of_one_vector_is_normalised_by_the_running_averages(shape):
     np.testing.assert_allclose(array(layer.variance), [4, 5, 6], rtol=1e-6)
 
 
-def test_a_last_batch_of_one_row_leaves_the_running_averages():
+def test_a_last_batch_of_one_row_does_not_change_the_running_averages():
     x, data = keras.Input((3,)), draw(9, 3)
     norm = layers.BatchNormFlow(0.5, data_init=False)
     flow = Flow(keras.Model(x, norm(x)))
@@ -90,7 +90,7 @@ def test_a_last_batch_of_one_row_leaves_the_running_averages():
     np.testing.assert_allclose(array(norm.variance), 0.5 + 0.5 * data[:8].var(0), rtol=1e-4)
 
 
-def test_statistics_are_of_the_precision_of_the_data(float64):
+def test_statistics_have_the_precision_of_the_data(float64):
     x = draw(7, 3)
     layer = made(x, momentum=0.0)
     z, log_det = in_training(layer, x)
@@ -101,7 +101,7 @@ def test_statistics_are_of_the_precision_of_the_data(float64):
 
 
 @pytest.mark.parametrize("kind", ["Actnorm", "Scale", "Standardize", "BatchNormFlow"])
-def test_initialisation_from_data_is_of_its_precision(kind, float64):
+def test_initialisation_has_the_precision_of_the_data(kind, float64):
     x = 3 + draw(50, 4)
     layer = getattr(layers, kind)(**({"data_init": True} if kind == "Scale" else {}))
     layer.adapt(ops.convert_to_tensor(x))
@@ -110,7 +110,7 @@ def test_initialisation_from_data_is_of_its_precision(kind, float64):
     np.testing.assert_allclose(z.std(0), np.sqrt(x.var(0) / (x.var(0) + ratio)), rtol=1e-12)
 
 
-def test_running_averages_move_in_training_only():
+def test_running_averages_change_in_training_only():
     x = draw(64, 3)
     layer = made(x, momentum=0.9, data_init=False)
     in_training(layer, x)
@@ -128,7 +128,7 @@ def test_running_averages_are_not_trained():
     assert not made(draw(4, 3), affine=False).trainable_variables
 
 
-def test_training_and_density_agree_where_the_statistics_do():
+def test_training_and_density_agree_if_the_statistics_do():
     x = draw(8, 2, 2, 3)
     layer = perturb(made(x))
     layer.mean.assign(x.mean((0, 1, 2)))
@@ -140,7 +140,7 @@ def test_training_and_density_agree_where_the_statistics_do():
     np.testing.assert_allclose(array(layer.inverse()(z)), x, atol=1e-5)
 
 
-def test_adapt_starts_the_running_statistics_and_only_once():
+def test_adapt_initialises_the_running_averages_once():
     x = np.concatenate([draw(64, 3), np.full((64, 1), 7, "float32")], -1)
     layer = layers.BatchNormFlow()
     assert layer.needs_adapt
@@ -148,7 +148,7 @@ def test_adapt_starts_the_running_statistics_and_only_once():
     assert not layer.needs_adapt
     np.testing.assert_allclose(array(layer.mean), x.mean(0), rtol=1e-4)
     np.testing.assert_allclose(array(layer.variance)[:3], x.var(0)[:3], rtol=1e-4)
-    assert array(layer.variance)[3] == 1  # a constant says nothing about its spread
+    assert array(layer.variance)[3] == 1  # of a constant channel
     z = array(layer(x))
     np.testing.assert_allclose(z.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(z.std(0)[:3], 1, atol=1e-3)
@@ -157,7 +157,7 @@ def test_adapt_starts_the_running_statistics_and_only_once():
     assert not layers.BatchNormFlow(data_init=False).needs_adapt
 
 
-def test_training_reaches_layers_inside_a_chain_and_a_couplings_network():
+def test_the_training_flag_reaches_layers_in_a_chain_and_in_a_network():
     x, data = keras.Input((2, 2, 4)), 3 + draw(16, 2, 2, 4)
     net, norm = ResidualNet(4, 4, 1), layers.BatchNormFlow(0.5, data_init=False)
     coupling = layers.Coupling(net, "affine", split="halves")

@@ -1,5 +1,8 @@
-"""The blog series' way: layers stacked and reversed by hand in plain Keras models, its names,
-and arguments by position with its meaning or refused. A port of its two scripts' structure."""
+"""The style of the blog series: layers stacked and reversed by hand in plain Keras models.
+
+Two models have the structure of its scripts, nice.py and glow.py. Its names exist, and arguments
+by position have the same meaning or are refused.
+"""
 
 import warnings
 
@@ -94,7 +97,7 @@ def glow(side=4, channels=2):
     out = outer_reshape(cond([x2, x1]))
     top = last_reshape(last_actnorm(up(x1, inner[1])))
     encoder = keras.Model(x_in, last_concat([out, top]))
-    for layer in encoder.layers:  # as glow.py does; here layers hand on their log-dets themselves
+    for layer in encoder.layers:  # glow.py adds losses of layers that have a logdet
         assert not hasattr(layer, "logdet")
 
     z_in = keras.Input(encoder.output_shape[1:])
@@ -113,13 +116,13 @@ SCRIPTS = {"nice": (nice, lambda n: vectors(n, 8)), "glow": (glow, images)}
 
 @pytest.fixture(params=SCRIPTS)
 def script(request):
-    """An encoder, its hand-made decoder, and a function that draws data."""
+    """An encoder, its decoder made by hand, and a function that draws data."""
     build, draw = SCRIPTS[request.param]
     return *build(), draw
 
 
 @pytest.mark.filterwarnings(f"ignore:.*{NOT_INITIALISED}")
-def test_ports_train_and_come_back_by_hand(script):
+def test_models_made_by_hand_train_and_invert(script):
     encoder, decoder, draw = script
     x = draw(160)
     encoder.compile(keras.optimizers.Adam(0.01), loss=half_square)
@@ -131,7 +134,7 @@ def test_ports_train_and_come_back_by_hand(script):
     np.testing.assert_allclose(invert(encoder).predict(z, verbose=0), back, atol=1e-5)
 
 
-def test_plain_loss_is_the_flows_without_the_constant(script):
+def test_the_loss_equals_that_of_a_flow_without_the_constant(script):
     encoder, _, draw = script
     x = draw(32)
     keras_flows.adapt(encoder, x)
@@ -142,30 +145,30 @@ def test_plain_loss_is_the_flows_without_the_constant(script):
     np.testing.assert_allclose(-flow.log_prob(x).mean(), loss + constant, rtol=1e-5)
 
 
-def started_from_data(start):
-    """The weights and the latents of an encoder that `start(encoder, x)` has initialised."""
+def initialised(initialise):
+    """The weights and latents of an encoder after `initialise(encoder, x)`."""
     keras.utils.set_random_seed(1)
     x_in, x = keras.Input((4,)), vectors(32)
     h = CoupleWrapper(net(2))(Split()(Actnorm()(x_in)))
     encoder = keras.Model(x_in, Scale("zeros", data_init=True)(Concat()(h)))
-    start(encoder, x)
+    initialise(encoder, x)
     return arrays(encoder.weights), encoder.predict(x, verbose=0)
 
 
-def test_a_plain_model_starts_from_data_as_a_flow_does():
-    """`Flow.fit` adapts on the first batch: trained at a rate of 0 that is all it does."""
+def test_adapt_initialises_a_plain_model_like_a_flow():
+    """`Flow.fit` adapts on the first batch; with a learning rate of 0 nothing else changes."""
 
     def fit(encoder, x):
         flow = Flow(encoder)
         flow.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
         flow.fit(x, batch_size=32, epochs=1, verbose=0)
 
-    weights, latents = started_from_data(keras_flows.adapt)
-    flows_weights, flows_latents = started_from_data(fit)
+    weights, latents = initialised(keras_flows.adapt)
+    flows_weights, flows_latents = initialised(fit)
     for value, other in zip(weights, flows_weights, strict=True):
         np.testing.assert_allclose(value, other, atol=1e-6)
     np.testing.assert_allclose(latents, flows_latents, atol=1e-5)
-    assert not np.allclose(latents, started_from_data(lambda encoder, x: None)[1], atol=0.1)
+    assert not np.allclose(latents, initialised(lambda encoder, x: None)[1], atol=0.1)
 
 
 def plain(layer):
@@ -174,7 +177,7 @@ def plain(layer):
 
 
 def train_a_step(model, dims=4):
-    """The warnings of one training step about layers not initialised."""
+    """The warnings about layers not initialised, in one training step."""
     model.compile("sgd", loss=half_square)
     x = vectors(8, dims)
     with warnings.catch_warnings(record=True) as caught:
@@ -183,7 +186,7 @@ def train_a_step(model, dims=4):
     return [w for w in caught if NOT_INITIALISED in str(w.message)]
 
 
-def test_a_plain_model_says_that_a_layer_waits_for_data(tmp_path):
+def test_a_plain_model_warns_about_layers_not_initialised(tmp_path):
     model = plain(Actnorm())
     assert len(train_a_step(model)) >= 1
     keras_flows.adapt(model, vectors(16))
@@ -215,7 +218,7 @@ NAMES = """Shuffle Permute SplitVector ConcatVector AddCouple Scale InvDense Spl
     AffineCouple CoupleWrapper Actnorm CondActnorm Reshape Squeeze UnSqueeze""".split()
 
 
-def test_a_star_import_gives_all_of_the_blogs_names():
+def test_a_star_import_has_all_names_of_the_blog():
     names = {}
     exec("from keras.layers import *\nfrom keras_flows.layers import *", names)
     assert [n for n in NAMES if not issubclass(names[n], keras_flows.layers.FlowLayer)] == []
@@ -235,12 +238,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_arguments_that_turn_a_layer_round_are_refused(name):
+def test_arguments_for_the_inverse_are_refused(name):
     with pytest.raises(ValueError, match=r"layer.inverse\(\).*Received"):
         REFUSED[name]()
 
 
-def test_arguments_by_position_with_the_blogs_meaning():
+def test_arguments_by_position_mean_the_same_as_in_the_blog():
     x = np.arange(32, dtype="float32").reshape(1, 4, 4, 2)
     assert array(Shuffle([2, 0, 1])(x[:, 0, :3, 0])).tolist() == [[4, 0, 2]]
     assert Shuffle(None, "random").mode == "random"
@@ -252,7 +255,7 @@ def test_arguments_by_position_with_the_blogs_meaning():
     assert couple.shift_model is not couple.log_scale_model
 
 
-def test_reshape_flattens_and_comes_back():
+def test_reshape_flattens_and_inverts():
     layer, x = Reshape(), images(3)
     assert np.array_equal(array(layer(x)), x.reshape(3, -1))
     assert np.array_equal(array(layer.inverse()(layer(x))), x)
@@ -260,7 +263,7 @@ def test_reshape_flattens_and_comes_back():
         Reshape([-1, 32])
 
 
-def test_couple_wrapper_by_its_formula():
+def test_couple_wrapper_follows_its_formula():
     x1, x2 = vectors(5, 3), vectors(5, 2, seed=1)
     shift, log_scale = net(2), net(2)
     z1, z2 = arrays(CoupleWrapper(shift, log_scale)([x1, x2]))
@@ -270,7 +273,7 @@ def test_couple_wrapper_by_its_formula():
     np.testing.assert_allclose(arrays(CoupleWrapper(shift)([x1, x2]))[1], x2 + t, rtol=1e-5)
 
 
-def test_log_dets_of_a_couple_wrappers_networks_are_not_the_maps():
+def test_log_dets_inside_the_networks_of_a_couple_wrapper_do_not_count():
     x = keras.Input((4,))
     inner = keras.Sequential([Scale("ones"), keras.layers.Dense(2)])
     model = keras.Model(x, Concat()(CoupleWrapper(inner)(Split()(x))))
@@ -279,7 +282,7 @@ def test_log_dets_of_a_couple_wrappers_networks_are_not_the_maps():
     np.testing.assert_allclose(array(Flow(model)(vectors(4))[1]), 0)
 
 
-def test_data_that_is_not_finite_is_named_by_channel():
+def test_adapt_names_the_channel_that_is_not_finite():
     x = vectors(8, 50)
     x[3, 7] = np.nan
     with pytest.raises(ValueError, match=r"\(8, 50\), with 1 channels not finite.*position 7") as e:
@@ -287,7 +290,7 @@ def test_data_that_is_not_finite_is_named_by_channel():
     assert len(str(e.value)) < 250
 
 
-def test_messages_show_little_of_long_arguments():
+def test_messages_shorten_long_arguments():
     for make in (
         lambda: Shuffle(idxs=[1] * 1000),
         lambda: Shuffle(idxs=np.ones(1000)),

@@ -14,19 +14,19 @@ RNG = np.random.default_rng(0)
 LOW, HIGH = np.array([-np.inf, 0, 0, -np.inf, -3]), np.array([np.inf, np.inf, 1, 2, 5])
 
 
-def test_values_are_logarithms_of_the_distances_to_the_limits():
+def test_values_are_the_logarithms_of_distances_to_the_limits():
     x = limited(RNG, (4, 5))
     (z,), log_det = encode(Constrained(SUPPORT), [x])
-    wanted = [x[:, 0], np.log(x[:, 1]), np.log(x[:, 2] / (1 - x[:, 2])), -np.log(2 - x[:, 3])]
-    wanted.append(np.log((x[:, 4] + 3) / (5 - x[:, 4])))
-    np.testing.assert_allclose(z, np.stack(wanted, -1), rtol=1e-4, atol=1e-5)
+    expected = [x[:, 0], np.log(x[:, 1]), np.log(x[:, 2] / (1 - x[:, 2])), -np.log(2 - x[:, 3])]
+    expected.append(np.log((x[:, 4] + 3) / (5 - x[:, 4])))
+    np.testing.assert_allclose(z, np.stack(expected, -1), rtol=1e-4, atol=1e-5)
     slopes = [1 / x[:, 1], 1 / (x[:, 2] * (1 - x[:, 2])), 1 / (2 - x[:, 3])]
     slopes.append(8 / ((x[:, 4] + 3) * (5 - x[:, 4])))
     np.testing.assert_allclose(log_det, np.log(slopes).sum(0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("floatx", ["float32", "float64"])
-def test_decoded_numbers_are_strictly_within_however_far_the_latent_is(floatx):
+def test_decoded_numbers_are_strictly_within_the_limits_for_all_latents(floatx):
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     layer = Constrained([*SUPPORT, (1000, 1001), (None, 0), (0.1, None)])
@@ -37,7 +37,7 @@ def test_decoded_numbers_are_strictly_within_however_far_the_latent_is(floatx):
     assert np.all(np.isfinite(array(layer(x))))
 
 
-def test_data_outside_has_density_0_and_a_gradient():
+def test_data_outside_has_density_0_and_a_finite_gradient():
     x = np.array([[0.0, 1.0, 0.5, 0.0, 0.0]] * 3, "float32")
     x[1, 1], x[2, 2] = 0.0, 1.5
     layer = Constrained(SUPPORT)
@@ -48,7 +48,7 @@ def test_data_outside_has_density_0_and_a_gradient():
 
 
 @pytest.mark.parametrize("row,column,value", [(2, 1, 0.0), (0, 2, 1.0), (3, 4, -7.5)])
-def test_adapt_names_what_is_outside(row, column, value):
+def test_adapt_names_the_value_outside_of_the_limits(row, column, value):
     x = limited(RNG, (4, 5))
     layer = Constrained(SUPPORT)
     layer.adapt(ops.convert_to_tensor(x))
@@ -57,7 +57,7 @@ def test_adapt_names_what_is_outside(row, column, value):
         layer.adapt(ops.convert_to_tensor(x))
 
 
-def test_a_flow_of_columns_with_limits():
+def test_a_flow_with_limits_samples_within_them():
     x = limited(RNG, (64, 5))
     flow = MAF(5, steps=1, hidden=(8,), support=SUPPORT)
     flow.adapt(x)
@@ -71,7 +71,7 @@ def test_a_flow_of_columns_with_limits():
 
 
 @pytest.mark.parametrize("builder", [MAF, NSF])
-def test_adapting_a_flow_names_data_outside_of_its_support(builder):
+def test_adapting_a_flow_names_the_data_outside_of_its_support(builder):
     x = limited(RNG, (8, 5))
     x[3, 1] = -1
     with pytest.raises(ValueError, match="Column 1 of the data .* in row 3"):

@@ -1,4 +1,4 @@
-"""Affine and checkerboard couplings by formula: what moves, and what their networks are given."""
+"""Affine and checkerboard couplings: their formulas, and the inputs of their networks."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def draw(*shape):
 
 
 def moved(layer, scale, x2, params):
-    """x2 as an affine coupling moves it, and the logarithms of its scales."""
+    """The result of an affine coupling for x2, and the logarithms of its scales."""
     shift, raw = np.split(params, 2, axis=-1)
     if scale == "sigmoid":
         log_scale = -np.log1p(np.exp(-raw - 2))
@@ -36,14 +36,14 @@ def moved(layer, scale, x2, params):
 
 
 def spy(function):
-    """A network that keeps what it is given."""
-    seen = []
-    return keras.layers.Lambda(lambda x: (seen.append(x), function(x))[1]), seen
+    """A network that records its inputs."""
+    inputs = []
+    return keras.layers.Lambda(lambda x: (inputs.append(x), function(x))[1]), inputs
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("split,flip,fixed,other", PARTS)
-def test_an_affine_coupling_is_its_formula(scale, split, flip, fixed, other):
+def test_an_affine_coupling_follows_its_formula(scale, split, flip, fixed, other):
     x = draw(3, 5)
     network = net(2 * x[:, other].shape[1])
     layer = layers.Coupling(network, "affine", split, flip, scale)
@@ -63,27 +63,27 @@ def cells(shape, flip):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("flip", [False, True])
-def test_a_checkerboard_coupling_is_its_formula(scale, flip):
-    """Cell by cell, where the width is even: each colour is gathered row by row."""
+def test_a_checkerboard_coupling_follows_its_formula(scale, flip):
+    """For an even width, where each colour is gathered row by row."""
     x, network = draw(2, 3, 4, 2), net(4)
     layer = layers.CheckerboardCouple(network, flip=flip, scale=scale)
     layer(x)
     (z,), log_det = encode(perturb(layer), [x])
     rows = range(3)
-    given = np.stack([x[:, r, (r + flip) % 2 :: 2] for r in rows], axis=1)
+    fixed = np.stack([x[:, r, (r + flip) % 2 :: 2] for r in rows], axis=1)
     other = np.stack([x[:, r, (r + 1 + flip) % 2 :: 2] for r in rows], axis=1)
     sign = np.broadcast_to(np.array([1.0, -1, 1])[:, None, None], (2, 3, 2, 1))
-    params = array(network(np.concatenate([given, sign.astype("float32")], axis=-1)))
+    params = array(network(np.concatenate([fixed, sign.astype("float32")], axis=-1)))
     z2, log_scale = moved(layer, scale, other, params)
     for r in rows:
-        np.testing.assert_array_equal(z[:, r, (r + flip) % 2 :: 2], given[:, r])
+        np.testing.assert_array_equal(z[:, r, (r + flip) % 2 :: 2], fixed[:, r])
         np.testing.assert_allclose(z[:, r, (r + 1 + flip) % 2 :: 2], z2[:, r], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(log_det, log_scale.sum((1, 2, 3)), rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SIDES)
 @pytest.mark.parametrize("flip", [False, True])
-def test_a_checkerboard_moves_one_colour_whether_it_gathers_or_masks(shape, flip):
+def test_a_checkerboard_moves_one_colour_for_even_and_odd_widths(shape, flip):
     moves, x = cells(shape, flip)[..., None], draw(2, *shape)
     ones = keras.layers.Lambda(lambda x: ops.ones_like(x[..., :-1]))
     z = array(layers.CheckerboardCouple(ones, "additive", flip)(x))
@@ -96,17 +96,17 @@ def test_a_checkerboard_moves_one_colour_whether_it_gathers_or_masks(shape, flip
     np.testing.assert_allclose(log_det, moves.sum() * shape[-1] * np.log(2), rtol=1e-5)
 
 
-@pytest.mark.parametrize("width,given", [(6, 3), (5, 5)])
-def test_the_network_gets_half_the_width_where_it_is_gathered(width, given):
-    network, seen = spy(lambda x: x[..., :-1])
+@pytest.mark.parametrize("width,net_width", [(6, 3), (5, 5)])
+def test_the_network_gets_half_of_an_even_width(width, net_width):
+    network, inputs = spy(lambda x: x[..., :-1])
     x = draw(2, 3, width, 2)
     layer = layers.CheckerboardCouple(network, "additive")
     layer(x)
-    seen.clear()
+    inputs.clear()
     layer(x)
-    assert [v.shape for v in seen] == [(2, 3, given, 3)]
-    if width == 5:  # the cells that move are hidden from it
-        hidden = array(seen[0])[..., :-1]
+    assert [v.shape for v in inputs] == [(2, 3, net_width, 3)]
+    if width == 5:  # the network does not see the cells that move
+        hidden = array(inputs[0])[..., :-1]
         np.testing.assert_array_equal(hidden, np.where(cells((3, 5), False)[..., None], 0, x))
 
 
@@ -124,14 +124,14 @@ COUPLINGS = {
 @pytest.mark.parametrize("name", COUPLINGS)
 def test_each_direction_costs_one_evaluation_of_the_network(name):
     make, shape = COUPLINGS[name]
-    network, seen = spy(lambda x: ops.concatenate([x[..., :2], x[..., :2]], axis=-1))
+    network, inputs = spy(lambda x: ops.concatenate([x[..., :2], x[..., :2]], axis=-1))
     layer, x = make(network), draw(2, *shape)
     z = layer(x)
-    seen.clear()
+    inputs.clear()
     layer(x)
-    assert len(seen) == 1
+    assert len(inputs) == 1
     layer.inverse()(z)
-    assert len(seen) == 2
+    assert len(inputs) == 2
 
 
 def zero_net(outputs):
@@ -140,7 +140,7 @@ def zero_net(outputs):
 
 @pytest.mark.parametrize("name", COUPLINGS)
 @pytest.mark.parametrize("scale", SCALES)
-def test_a_network_that_is_zero_gives_the_identity_or_with_sigmoid_088(name, scale):
+def test_a_zero_network_gives_the_identity_or_with_sigmoid_a_scale_of_088(name, scale):
     make, shape = COUPLINGS[name]
     x = draw(2, *shape)
     layer = make(zero_net(4), scale=scale)
@@ -157,7 +157,7 @@ def test_a_network_that_is_zero_gives_the_identity_or_with_sigmoid_088(name, sca
 
 
 @pytest.mark.parametrize("name", COUPLINGS)
-def test_an_additive_coupling_by_zero_is_the_identity(name):
+def test_an_additive_coupling_with_a_zero_network_is_the_identity(name):
     make, shape = COUPLINGS[name]
     x, options = draw(2, *shape), {"split": "halves"} if make is halves else {}
     kind = layers.Coupling if make is halves else make
@@ -166,7 +166,7 @@ def test_an_additive_coupling_by_zero_is_the_identity(name):
     assert layer.volume_preserving and layer.encode(ops.convert_to_tensor(x))[1] is None
 
 
-def test_a_context_goes_to_the_network_beside_the_part_that_stays():
+def test_the_network_gets_the_context_and_the_part_that_stays():
     x, context, network = draw(3, 5), draw(3, 2) + 1, net_of_two((3,), (2,), 4)
     layer = layers.Coupling(network, "affine", scale="exp")
     layer([x, context])
@@ -202,7 +202,7 @@ def test_log_dets_of_layers_inside_a_network_are_not_counted(name):
     assert [float(array(loss)) for loss in model.losses] == [0.0]
 
 
-def test_the_scale_of_tanh_is_bounded_by_a_learned_weight_a_channel():
+def test_the_tanh_scale_is_bounded_by_one_learned_weight_for_each_channel():
     layer = layers.CheckerboardCouple(keras.layers.Dense(4, bias_initializer="ones"))
     x = 1e4 * draw(2, 4, 4, 2)
     layer(x)
@@ -213,12 +213,12 @@ def test_the_scale_of_tanh_is_bounded_by_a_learned_weight_a_channel():
     assert "bound" not in [w.name for w in layers.Coupling(net(2)).weights]
 
 
-def test_one_channel_leaves_a_coupling_of_channels_nothing_to_move():
+def test_a_coupling_of_channels_refuses_a_single_channel():
     with pytest.raises(ValueError, match="two positions.*Received.*4, 4, 1"):
         layers.Coupling(net(1))(draw(2, 4, 4, 1))
 
 
-def test_a_network_that_takes_no_context_is_named():
+def test_the_message_names_a_network_that_takes_no_context():
     with pytest.raises(ValueError, match="'blue'.*1 contexts.*Received"):
         layers.Coupling(keras.Sequential([keras.Input((3,)), zero_net(2)]), name="blue")(
             [draw(2, 5), draw(2, 2)]

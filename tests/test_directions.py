@@ -1,4 +1,4 @@
-"""The table of docs/directions.md, each cell by counting evaluations of networks."""
+"""The table of docs/directions.md, checked by counting evaluations of networks."""
 
 import pathlib
 
@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_flows.layers import chain
-from keras_flows.layers.coupling import BaseCoupling
+from keras_flows.layers.base_coupling import BaseCoupling
 from keras_flows.models import IAF, MAF, NICE, Glow, Jet, RealNVP, TarFlow
 from keras_flows.networks import MADE, CausalTransformer
 
@@ -21,20 +21,20 @@ FLOWS = {
     "Jet": lambda: Jet((4, 4, 1), steps=2, patch=2, hidden=4, blocks=1),
     "MAF": lambda: MAF(6, steps=2, hidden=(8,)),
     "IAF": lambda: IAF(6, steps=2, hidden=(8,)),
-    # Patches of one number, so that there are as many as dimensions.
+    # Patches of one number: as many patches as dimensions.
     "TarFlow": lambda: TarFlow((2, 3, 1), steps=2, patch=1, hidden=4, blocks=1, noise="uniform"),
 }
 
 
 def rows():
-    """The cells of the page: {flow: {column: cell}}."""
+    """The cells of the page, as {flow: {column: cell}}."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
     head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {name: dict(zip(head[1:], cells)) for name, *cells in body}
 
 
 def counted(flow, monkeypatch):
-    """Counts of the evaluations of each network, whole or of one dimension's share."""
+    """The number of evaluations of each network, of all of it or for one dimension."""
     counts = {}
 
     def count(net, method):
@@ -60,7 +60,7 @@ def counted(flow, monkeypatch):
 
 
 def step_by_step(monkeypatch):
-    """Loops that really run, in place of compiled ones."""
+    """Replaces compiled loops by Python loops."""
 
     def loop(lower, upper, body, carry):
         for i in range(lower, upper):
@@ -71,13 +71,13 @@ def step_by_step(monkeypatch):
 
 
 def eager(flow, x):
-    """Each column of the table as a call outside of any compiled function."""
+    """For each column of the table a call that is not compiled."""
     tensor = ops.convert_to_tensor(x)
     z = ops.ones((len(x), flow.dims))
 
     flow.compile("sgd", run_eagerly=True, jit_compile=False)
     if keras.backend.backend() != "jax":
-        flow.train_on_batch(x)  # the first one also builds what it trains
+        flow.train_on_batch(x)  # the first step also builds
 
     return {
         "inference, z of x": lambda: flow.encoder(tensor),
@@ -89,7 +89,7 @@ def eager(flow, x):
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_each_cell_holds(name, monkeypatch):
+def test_each_cell_is_right(name, monkeypatch):
     # Stacked steps share the first one's network: evaluations could not be told apart.
     monkeypatch.setattr(chain, "can_stack", lambda *args, **options: False)
     flow = FLOWS[name]()
@@ -105,10 +105,10 @@ def test_each_cell_holds(name, monkeypatch):
         counts.clear()
         call()
         assert len(counts) >= 2, column
-        wanted = {"parallel": 1, "sequential": flow.dims}[cells[column]]
+        expected = {"parallel": 1, "sequential": flow.dims}[cells[column]]
         # A trainer may run the networks once more, on symbols.
-        most = 2 * wanted if column.startswith("training") else wanted
-        assert all(wanted <= count <= most for count in counts.values()), (column, counts)
+        most = 2 * expected if column.startswith("training") else expected
+        assert all(expected <= count <= most for count in counts.values()), (column, counts)
 
 
 def test_the_page_names_every_flow_of_the_test():

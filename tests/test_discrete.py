@@ -1,4 +1,4 @@
-"""Densities of integers: bits/dim that are proved by summing over all values there are."""
+"""Densities of integers: bits/dim, checked by summing over all values."""
 
 import functools
 import itertools
@@ -31,7 +31,7 @@ def pairs(n=1024):
 
 
 def uniform_flow():
-    """Logit and logistic cancel, so each of the values has the same probability."""
+    """Logit and logistic prior cancel, so that all values have the same probability."""
     x = keras.Input((2,), dtype="uint8")
     z = layers.Logit(1e-6)(layers.Dequantize(LEVELS)(x))
     return Flow(keras.Model(x, z), priors.StandardLogistic())
@@ -42,7 +42,7 @@ def trained_pixel_flow():
     return trained(pixel_flow(LEVELS), pairs(), epochs=4, rate=0.02)
 
 
-def test_the_uniform_flow_needs_log2_of_the_levels():
+def test_a_uniform_flow_has_log2_of_the_levels_as_bits_per_dim():
     flow = uniform_flow()
     np.testing.assert_allclose(flow.bits_per_dim(STATES), np.log2(LEVELS), atol=1e-4)
     np.testing.assert_allclose(probabilities(flow, 10), 1 / 16, rtol=1e-4)
@@ -71,14 +71,14 @@ def test_metric_and_loss_agree_with_bits_per_dim():
     assert bits == pytest.approx(flow.bits_per_dim(x).mean(), abs=0.02)
 
 
-def test_every_batch_and_every_call_gets_fresh_noise():
+def test_every_batch_and_every_call_has_new_noise():
     flow = pixel_flow(LEVELS)
     same = np.tile(STATES[5:6], (8, 1))
     values = np.concatenate([flow.log_prob(same, batch_size=4), flow.log_prob(same, batch_size=4)])
     assert len(np.unique(values)) == 16
 
 
-def test_noise_fills_one_bin_and_nothing_beyond():
+def test_noise_spans_exactly_one_bin():
     layer = layers.Dequantize(LEVELS, seed=0)
     x = np.repeat(np.arange(LEVELS), 5000)[:, None].astype("uint8")
     z = array(layer(ops.convert_to_tensor(x), training=True))
@@ -99,7 +99,7 @@ def test_integers_come_back_exactly_with_noise(levels):
     assert back.dtype == ("uint8" if levels <= 256 else "int32")
 
 
-def test_a_chain_passes_on_whether_a_density_is_asked_for():
+def test_a_chain_dequantizes_with_noise_for_densities_only():
     x = keras.Input((3,), dtype="uint8")
     flow = Flow(keras.Model(x, layers.Chain([layers.Dequantize(LEVELS), layers.Scale("zeros")])(x)))
     data = np.tile(np.array([[0, 1, 3]], "uint8"), (8, 1))
@@ -128,20 +128,20 @@ def test_integers_out_of_range_are_refused(value):
             call(x)
 
 
-def test_other_integer_types_are_taken():
+def test_other_integer_dtypes_are_accepted():
     flow = trained_pixel_flow()
     np.testing.assert_array_equal(flow.encode(STATES), flow.encode(STATES.astype("int64")))
 
 
-def test_bits_per_dim_of_noise_of_unknown_width_are_refused():
+def test_bits_per_dim_without_integer_data_are_refused():
     x = keras.Input((2,))
     flow = Flow(keras.Model(x, layers.Scale()(layers.UniformNoise(-0.01, 0.0)(x))))
-    with pytest.raises(ValueError, match="Dequantize.*Received"):
+    with pytest.raises(ValueError, match=r"Dequantize.*Received.*begins with .*\(UniformNoise\)"):
         flow.bits_per_dim(np.zeros((2, 2), "float32"))
 
 
 @pytest.mark.parametrize("levels", [256, 32])
-def test_uniform_pictures_need_the_logarithm_of_their_levels(levels):
+def test_uniform_pictures_have_log2_of_the_levels_as_bits_per_dim(levels):
     x = keras.Input((2, 2, 3), dtype="uint8")
     z = layers.Logit(1e-6)(layers.Dequantize(levels)(x))
     flow = Flow(keras.Model(x, z), priors.StandardLogistic())
@@ -154,7 +154,7 @@ TINY = {"image_shape": (2, 2, 1), "levels": 1, "hidden": 4, "levels_per_channel"
 
 
 def plain_flow():
-    """[0, 1) as it comes."""
+    """A flow without a logit after `Dequantize`."""
     x = keras.Input((2, 2, 1), dtype="uint8")
     h = layers.Squeeze()(layers.Dequantize(LEVELS, seed=0)(x))
     net = networks.ConvNet(4, 4)
@@ -171,7 +171,7 @@ PICTURE_FLOWS = {
 
 
 def total_probability(flow, label=None, draws=200):
-    """The sum of P(x) over all pictures there are, and its standard error over the noise."""
+    """The sum of P(x) over all possible pictures, and its standard error over the noise."""
     context = None if label is None else np.full(draws * len(PICTURES), label)
     log_prob = flow.log_prob(np.tile(PICTURES, (draws, 1, 1, 1)), context, batch_size=30000)
     sums = np.exp(log_prob.astype("float64")).reshape(draws, -1).sum(1)
@@ -184,15 +184,15 @@ SLOW = dict.fromkeys(("blog", "paper"), pytest.mark.slow)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW.get(n, ())) for n in PICTURE_FLOWS])
 def test_probabilities_of_all_pictures_sum_to_one(name):
     flow = eager(PICTURE_FLOWS[name]())
-    # Pictures of the two levels in the middle, which a normal fits with little beyond the ends.
+    # Pictures of the two middle levels: a normal fitted to them has little mass beyond the ends.
     x = PICTURES[np.all((PICTURES == 1) | (PICTURES == 2), axis=(1, 2, 3))]
     data = (x, x[:, 0, 0, 0] - 1) if flow.conditional else (x,)
     untrained = total_probability(flow, 0 if flow.conditional else None, draws=10)[0]
     train_briefly(flow, *data, steps=2 if name == "logit" else 30, rate=0.05)
     for label in (0, 1) if flow.conditional else (None,):
         total, error = total_probability(flow, label)
-        # Without a logit the density reaches beyond [0, 1), where no picture lies: the sum falls
-        # short of 1 by that mass. The logit's ends, at 9 here, are beyond all of it.
+        # Without a logit the density has some mass outside of [0, 1), where there are no pictures:
+        # the sum is less than 1 by that mass. With the logit the ends are at 9, beyond all mass.
         assert error < 0.02 and total < 1 + 4 * error
         assert total > (1 - 4 * error if name == "logit" else 0.97)
     assert name == "logit" or untrained < 0.5

@@ -1,4 +1,4 @@
-"""`Flow`: densities, training on every kind of data, samples, and what it refuses."""
+"""`Flow`: densities, training on every kind of data, samples, and errors."""
 
 import functools
 
@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_flows import Flow, layers
 from keras_flows.core.ledger import Ledger
-from keras_flows.flow.batches import first_batch
+from keras_flows.flow.batched_data import first_batch
 from tests.flows import picture_flow, pictures, pixel_flow, trained, vector_flow, vectors
 from tests.nets import Sinh
 from tests.numeric import array, gradient, perturb
@@ -65,7 +65,7 @@ def test_fit_takes(kind):
     flow.fit(kind(x), epochs=1, verbose=0, shuffle=False, **options)
     assert int(array(flow.optimizer.iterations)) == 4
     assert not flow.needs_adapt
-    # The same data in the same order give the same density, whatever they came in.
+    # The same data in the same order gives the same density for every kind of data.
     np.testing.assert_allclose(flow.log_prob(x), trained_on_an_array(), rtol=1e-4)
 
 
@@ -103,15 +103,15 @@ def net_of_ones(size):
     )
 
 
-def test_the_style_of_the_blog_trains_to_the_same_weights():
+def test_a_plain_model_trains_to_the_same_weights():
     x = vectors(64)
     flow, plain = Flow(plain_encoder()), plain_encoder()
     flow.compile(keras.optimizers.SGD(0.01))
     plain.compile(keras.optimizers.SGD(0.01), loss=lambda _, z: 0.5 * ops.sum(z * z, axis=-1))
     options = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
-    ours, blog = (m.fit(*data, **options) for m, data in ((flow, (x,)), (plain, (x, x))))
-    wanted = np.array(ours.history["loss"]) - 2 * np.log(2 * np.pi)
-    np.testing.assert_allclose(blog.history["loss"], wanted, atol=1e-4)
+    by_flow, by_model = (m.fit(*data, **options) for m, data in ((flow, (x,)), (plain, (x, x))))
+    expected = np.array(by_flow.history["loss"]) - 2 * np.log(2 * np.pi)
+    np.testing.assert_allclose(by_model.history["loss"], expected, atol=1e-4)
     for a, b in zip(flow.encoder.trainable_variables, plain.trainable_variables):
         np.testing.assert_allclose(array(a), array(b), atol=1e-5)
 
@@ -123,14 +123,14 @@ def scale_and_logit():
     return flow
 
 
-def test_log_prob_is_the_formula():
+def test_log_prob_follows_the_formula():
     x = np.array([[0.2, 0.7], [0.5, 0.9], [0.01, 0.4]], "float32")
     s, k = 0.1 + 0.8 * x, np.array([0.3, -0.5])
     z = np.log(s / (1 - s)) * np.exp(k)
     log_det = (np.log(0.8) - np.log(s) - np.log(1 - s) + k).sum(-1)
-    wanted = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1) + log_det
-    np.testing.assert_allclose(scale_and_logit().log_prob(x), wanted, rtol=1e-5)
-    np.testing.assert_allclose(scale_and_logit().log_prob(x, batch_size=2), wanted, rtol=1e-5)
+    expected = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1) + log_det
+    np.testing.assert_allclose(scale_and_logit().log_prob(x), expected, rtol=1e-5)
+    np.testing.assert_allclose(scale_and_logit().log_prob(x, batch_size=2), expected, rtol=1e-5)
 
 
 def test_the_density_integrates_to_one():
@@ -145,7 +145,7 @@ def test_the_density_integrates_to_one():
     )
 
 
-def test_log_prob_is_one_number_a_sample_also_where_the_log_det_is_one_for_all():
+def test_log_prob_has_one_number_a_sample_also_for_a_scalar_log_det():
     x = keras.Input((3,))
     flow = Flow(keras.Model(x, layers.Shuffle()(x)))
     assert flow.log_prob(np.zeros((5, 3), "float32")).shape == (5,)
@@ -157,8 +157,8 @@ def test_gradient_of_log_prob_of_a_tensor():
     flow = Flow(keras.Model(x, scale(x)))
     scale.kernel.assign([[0.3, -0.5, 0.1]])
     data = vectors(4, 3)
-    wanted = -data * np.exp([0.6, -1.0, 0.2])
-    np.testing.assert_allclose(gradient(flow.log_prob, data), wanted, rtol=1e-5)
+    expected = -data * np.exp([0.6, -1.0, 0.2])
+    np.testing.assert_allclose(gradient(flow.log_prob, data), expected, rtol=1e-5)
 
 
 def test_tensors_and_arrays_have_the_same_log_prob():
@@ -240,7 +240,7 @@ def test_mixed_precision_keeps_the_density_in_float32():
     np.testing.assert_allclose(flow.reconstruct(x), x, atol=1e-4)
 
 
-def test_sample_weights_and_penalties_count():
+def test_the_loss_includes_sample_weights_and_penalties():
     x = keras.Input((4,))
     dense = keras.layers.Dense(2, kernel_initializer="ones", kernel_regularizer="l2")
     a, b = layers.Split()(x)
@@ -251,11 +251,11 @@ def test_sample_weights_and_penalties_count():
     assert loss == pytest.approx(0.04 - flow.log_prob(data).mean(), rel=1e-4)
     y_pred = flow(ops.convert_to_tensor(data))
     weighted = array(flow.compute_loss(y_pred=y_pred, sample_weight=weights))
-    wanted = 0.04 - (weights * flow.log_prob(data)).mean()
-    assert weighted == pytest.approx(wanted, rel=1e-4)
+    expected = 0.04 - (weights * flow.log_prob(data)).mean()
+    assert weighted == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_ledger_ends_with_its_block():
+def test_a_ledger_is_active_in_its_block_only():
     layer = layers.Scale()
     with pytest.raises(RuntimeError), Ledger():
         layer(vectors(2))
@@ -277,7 +277,7 @@ def test_summary_prints_layers_and_costs(capsys):
     assert f"{trained:,}" in text and trained < flow.count_params()
 
 
-def test_encoders_that_are_no_functional_model_of_one_input_are_refused():
+def test_encoders_other_than_functional_models_of_one_input_are_refused():
     a, b = keras.Input((2,)), keras.Input((2,))
     two = keras.Model([a, b], layers.Concat()([a, b]))
     for encoder in (layers.Scale(), two, keras.Model(a, layers.Split()(a))):
@@ -286,14 +286,14 @@ def test_encoders_that_are_no_functional_model_of_one_input_are_refused():
 
 
 @pytest.mark.parametrize("call", ["fit", "adapt", "log_prob", "bits_per_dim", "encode", "evaluate"])
-def test_float_pictures_for_a_flow_on_integers_are_refused(call):
+def test_a_flow_of_integers_refuses_floats(call):
     flow = pixel_flow()
     flow.compile("sgd")
     with pytest.raises(ValueError, match="integers"):
         getattr(flow, call)(np.random.default_rng(0).uniform(size=(8, 2)).astype("float32"))
 
 
-def test_wrong_use_says_what_was_received():
+def test_messages_say_what_was_received():
     flow = vector_flow()
     for call in (
         lambda: flow.sample(0),
@@ -327,35 +327,35 @@ def scale_in_a_network(x):
 
 
 @pytest.mark.parametrize("graph", [rescaled, half_dropped, half_doubled, scale_in_a_network])
-def test_encoders_without_a_true_density_are_refused(graph):
+def test_encoders_without_a_density_are_refused(graph):
     x = keras.Input((4,))
     with pytest.raises(ValueError, match="Received"):
         Flow(keras.Model(x, graph(x)))
 
 
-def test_log_dets_inside_a_coupling_network_are_none_of_the_flows():
+def test_log_dets_inside_a_coupling_network_do_not_count():
     x = keras.Input((4,))
     net = keras.Sequential([layers.Scale("ones"), keras.layers.Dense(2)])
     flow, data = Flow(keras.Model(x, layers.Coupling(net)(x))), vectors(8)
     z = flow.encode(data)
-    wanted = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1)
-    np.testing.assert_allclose(flow.log_prob(data), wanted, rtol=1e-5)
+    expected = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1)
+    np.testing.assert_allclose(flow.log_prob(data), expected, rtol=1e-5)
 
 
-def test_a_float_input_for_integers_is_refused():
+def test_a_float_input_before_dequantize_is_refused():
     x = keras.Input((4,))
     with pytest.raises(ValueError, match="uint8.*Received"):
         Flow(keras.Model(x, layers.Dequantize(256)(x)))
 
 
-def test_sample_weights_count_without_y():
+def test_sample_weights_work_without_y():
     flow, x, weights = vector_flow(), vectors(32), np.zeros(32, "float32")
     flow.adapt(x)
     flow.compile("sgd")
     weights[:4] = 1
-    wanted = -(flow.log_prob(x) * weights).mean()
+    expected = -(flow.log_prob(x) * weights).mean()
     loss = flow.evaluate(x, sample_weight=weights, batch_size=32, verbose=0)
-    assert loss == pytest.approx(wanted, rel=1e-4)
+    assert loss == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_flow_trains_in_float64(float64):
@@ -364,7 +364,7 @@ def test_a_flow_trains_in_float64(float64):
     assert np.all(np.isfinite(flow.log_prob(vectors(4).astype("float64"))))
 
 
-def test_a_network_without_shape_methods_may_couple():
+def test_a_coupling_takes_a_network_without_shape_methods():
     class Net(keras.layers.Layer):
         def __init__(self):
             super().__init__()

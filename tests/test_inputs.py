@@ -1,4 +1,4 @@
-"""The ways into a flow: data and contexts in every form, and what is refused before a backend."""
+"""Data and contexts in every form, and the inputs that a flow refuses."""
 
 import functools
 
@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers
-from keras_flows.flow.batches import rows_a_batch
+from keras_flows.flow.batch_size import default_batch_size
 from tests.flows import vector_flow, vectors
 from tests.multiscale import eager
 from tests.numeric import array, perturb
@@ -18,7 +18,7 @@ N = 32
 
 
 def scalar_flow():
-    """p(y | c): y a number, c two, as of a regression."""
+    """p(y | c) for one number y and two numbers c, as in regression."""
     y, c = keras.Input((1,), name="y"), keras.Input((2,), name="c")
     return Flow(keras.Model([y, c], layers.CondActnorm()([layers.Actnorm()(y), c])))
 
@@ -29,7 +29,7 @@ def rows(n=N):
 
 
 class Column:
-    """What a flow sees of a pandas Series."""
+    """The interface of a pandas Series that a flow uses."""
 
     name = "y"
 
@@ -41,7 +41,7 @@ class Column:
 
 
 class Frame(Column):
-    """What a flow sees of a pandas DataFrame whose columns have different dtypes."""
+    """The interface of a pandas DataFrame with columns of different dtypes."""
 
     columns = ["a", "b"]
 
@@ -83,7 +83,7 @@ def made():
 
 y, c = rows()
 FORMS = {
-    "apart": (y, c),
+    "two arguments": (y, c),
     "list": ([y, c],),
     "tuple in a tuple": (((y, c),),),
     "dict": ({"c": c, "y": y},),
@@ -95,14 +95,14 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_the_same_to_every_method(form):
+def test_every_form_gives_the_same_results(form):
     flow, args = made(), FORMS[form]
-    wanted = flow.log_prob(y, c)
-    assert wanted.shape == (N,) and wanted.std() > 0.01
-    np.testing.assert_allclose(flow.log_prob(*args), wanted, rtol=1e-5)
+    expected = flow.log_prob(y, c)
+    assert expected.shape == (N,) and expected.std() > 0.01
+    np.testing.assert_allclose(flow.log_prob(*args), expected, rtol=1e-5)
     np.testing.assert_allclose(flow.reconstruct(*args), y, atol=1e-5)
     np.testing.assert_allclose(flow.encode(*args), flow.encode(y, c), rtol=1e-5)
-    np.testing.assert_allclose(flow.evaluate(*args, verbose=0), -wanted.mean(), rtol=1e-4)
+    np.testing.assert_allclose(flow.evaluate(*args, verbose=0), -expected.mean(), rtol=1e-4)
     fresh = scalar_flow()
     fresh.adapt(*args)
     np.testing.assert_allclose(array(fresh.encoder.layers[1].bias), -y.mean() / y.std(), rtol=1e-4)
@@ -126,29 +126,29 @@ def test_data_sets_of_pairs(kind, nested):
     np.testing.assert_allclose(flow.log_prob(pairs(kind, nested)), flow.log_prob(y, c), rtol=1e-4)
 
 
-def test_weights_count_in_data_sets():
+def test_data_sets_with_sample_weights():
     flow, weights = made(), np.zeros(N, "float32")
     weights[:4] = 1
     data = as_tf_data((y, c, weights))
-    wanted = -(flow.log_prob(y, c) * weights).mean()
-    np.testing.assert_allclose(flow.evaluate(data, verbose=0), wanted, rtol=1e-4)
+    expected = -(flow.log_prob(y, c) * weights).mean()
+    np.testing.assert_allclose(flow.evaluate(data, verbose=0), expected, rtol=1e-4)
 
 
-def test_held_out_data_comes_in_the_same_forms():
+def test_validation_data_has_the_same_forms():
     flow = made()
     before = flow.get_weights()
-    wanted = [-flow.log_prob(y, c).mean()] * 3
+    expected = [-flow.log_prob(y, c).mean()] * 3
     options = {"batch_size": N, "verbose": 0, "epochs": 1}
-    found = []
+    losses = []
     for held_out in ((y, c), ([y, c],), {"y": y, "c": c}):
         flow.compile(keras.optimizers.SGD(0.0), run_eagerly=flow.run_eagerly)
-        found += flow.fit(y, c, validation_data=held_out, **options).history["val_loss"]
-    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+        losses += flow.fit(y, c, validation_data=held_out, **options).history["val_loss"]
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
     assert all(np.array_equal(a, b) for a, b in zip(before, flow.get_weights()))
 
 
 @pytest.mark.parametrize("one", [c[3], c[3:4], c[3].tolist(), ops.convert_to_tensor(c[3:4])])
-def test_a_context_of_one_row_holds_for_all(one):
+def test_a_context_of_one_row_is_used_for_all_samples(one):
     flow, repeated = made(), np.repeat(c[3:4], N, axis=0)
     np.testing.assert_allclose(array(flow.log_prob(y, one)), flow.log_prob(y, repeated), rtol=1e-4)
     np.testing.assert_allclose(
@@ -162,17 +162,17 @@ def test_a_context_of_one_row_holds_for_all(one):
     ids=["order", "width", "length", "width of y", "rank"],
 )
 @pytest.mark.parametrize("method", ["fit", "adapt", "evaluate", "log_prob", "encode", "tensors"])
-def test_shapes_that_do_not_fit_are_named_with_those_that_do(method, args):
+def test_messages_name_the_received_and_the_expected_shapes(method, args):
     flow = made()
     call = getattr(flow, method, None) or (lambda *v: flow.log_prob(*map(ops.convert_to_tensor, v)))
-    wanted = r"'y' of shape \(n, 1\) and context 'c' of shape \(n, 2\).*Received: shapes "
+    expected = r"'y' of shape \(n, 1\) and context 'c' of shape \(n, 2\).*Received: shapes "
     received = ", ".join(str(v.shape) for v in args).replace("(", r"\(").replace(")", r"\)")
-    with pytest.raises(ValueError, match=wanted + received):
+    with pytest.raises(ValueError, match=expected + received):
         call(*args)
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
-def test_batches_that_do_not_fit_are_refused(method):
+def test_batches_of_other_shapes_are_refused(method):
     flow, other = made(), perturb(vector_flow())
     other.adapt(vectors(8))
     other.compile("sgd")
@@ -195,7 +195,7 @@ def test_a_flow_without_a_context_refuses_one(method):
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "log_prob", "encode", "adapt"])
-def test_nothing_and_nan_are_refused_by_name(method):
+def test_empty_arrays_and_nan_are_refused(method):
     flow = made()
     with pytest.raises(ValueError, match=r"one sample or more.*shape \(0, 1\)"):
         getattr(flow, method)(y[:0], c[:0])
@@ -215,7 +215,7 @@ def test_text_is_refused():
         flow.log_prob(y, Frame(text, "O"))
 
 
-def test_what_compile_and_fit_of_keras_take_and_a_flow_does_not():
+def test_losses_metrics_and_class_weights_are_refused():
     flow = vector_flow()
     for options in ({"loss": "mse"}, {"metrics": ["mae"]}, {"loss_weights": [1.0]}):
         with pytest.raises(ValueError, match="no loss.*Received"):
@@ -244,8 +244,10 @@ def test_dataloaders_of_bare_tensors():
     np.testing.assert_allclose(flow.log_prob(as_torch_loader(x)), flow.log_prob(x), rtol=1e-4)
 
 
-def test_batches_grow_as_samples_shrink():
-    rows = {dims: rows_a_batch(np.empty((10**6, 0)), dims) for dims in (1, 6, 100, 784, 12288)}
+def test_smaller_samples_give_larger_batches():
+    rows = {
+        dims: default_batch_size(np.empty((10**6, 0)), dims) for dims in (1, 6, 100, 784, 12288)
+    }
     assert rows == {1: 10_000, 6: 10_000, 100: 1000, 784: 127, 12288: 32}
-    assert rows_a_batch(np.empty((100, 0)), 12288, even=True) == 25
-    assert rows_a_batch(iter(()), 6) is None
+    assert default_batch_size(np.empty((100, 0)), 12288, even=True) == 25
+    assert default_batch_size(iter(()), 6) is None

@@ -1,4 +1,4 @@
-"""The inverse of a 1x1 convolution, at sizes that the battery of layers does not have."""
+"""The inverse of a 1x1 convolution, for more sizes than in test_layers.py."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.numeric import array
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 12, 48, 64, 65, 131, 192])
-def test_the_inverse_is_as_near_as_numpys(size):
+def test_the_inverse_is_as_accurate_as_numpys(size):
     layer, rng = layers.InvConv(seed=1), np.random.default_rng(0)
     layer.build((None, size))
     for weight in (layer.lower, layer.upper):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_flows.layers import Coupling, Permute
-from keras_flows.layers.patchify import cut
+from keras_flows.layers.patchify import cut_patches
 from keras_flows.models import Jet
 from tests.multiscale import Trained, Whole, eager, smooth_pictures, train_briefly
 from tests.numeric import array, encode, jacobian_log_det, perturb
@@ -42,7 +42,7 @@ def trained():
 
 def patches(x):
     """Pictures of levels as the flow's affine map has them, one vector a patch."""
-    return array(cut((2 * x.astype("float32") + 1) / 256 - 1, (8, 8, 1), (2, 2)))
+    return array(cut_patches((2 * x.astype("float32") + 1) / 256 - 1, (8, 8, 1), (2, 2)))
 
 
 @pytest.mark.parametrize("name", MAPS)

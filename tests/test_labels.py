@@ -36,7 +36,7 @@ def data():
 
 def test_the_label_need_not_be_the_first_context():
     flow, (x, c) = label_last(), data()
-    assert flow.takes.labels == {2: (CLASSES, False)}
+    assert flow.inputs_spec.labels == {2: (CLASSES, False)}
     assert np.all(np.isfinite(flow.log_prob(x, [c, LABELS])))
     flow.evaluate([x, c, LABELS], verbose=0)
 

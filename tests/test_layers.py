@@ -1,4 +1,4 @@
-"""The battery: what every layer must do on every backend, untrained and trained."""
+"""What every layer must do on every backend, untrained and trained."""
 
 import functools
 import inspect
@@ -45,10 +45,10 @@ def precision(request):
 
 @functools.cache
 def prepared(name, state, floatx):
-    """A layer whose weights are not the initial ones, made once for all tests of its numbers."""
+    """A layer whose weights are not the initial ones, made once for several tests."""
     if state == "moved":
         return perturb(built(CASES[name])), None
-    if floatx == "float64":  # what was trained in float32, in float64
+    if floatx == "float64":  # with the weights trained in float32
         layer = built(CASES[name])
         for weight, value in zip(layer.weights, trained_weights(name), strict=True):
             weight.assign(value)
@@ -73,18 +73,18 @@ def check(name, state="moved"):
 
 @functools.cache
 def checked(name, state, floatx):
-    """The checks of a layer, which compute once what all tests of its numbers take."""
+    """The checks of a layer, which compute once what several tests need."""
     return LayerCheck(prepared(name, state, floatx)[0], CASES[name].inputs())
 
 
-def assert_close(values, wanted, **tolerance):
-    assert len(values) == len(wanted)
-    for value, other in zip(values, wanted):
+def assert_close(values, expected, **tolerance):
+    assert len(values) == len(expected)
+    for value, other in zip(values, expected):
         assert value.dtype == other.dtype and value.shape == other.shape
         np.testing.assert_allclose(value, other, **tolerance)
 
 
-def test_every_public_layer_is_in_the_battery():
+def test_every_public_layer_is_tested():
     covered = {name.split("-")[0] for name in CASES}
     public = {name: getattr(keras_flows.layers, name) for name in keras_flows.layers.__all__}
     base = keras_flows.layers.FlowLayer
@@ -93,7 +93,7 @@ def test_every_public_layer_is_in_the_battery():
     assert set(public) - flows == {"ClassVector", "StandardizeContext"}
 
 
-def test_the_battery_runs_the_documented_example():
+def test_the_documented_example_is_tested():
     code = [line.strip() for line in inspect.getsource(Sinh).splitlines()]
     doc = keras_flows.layers.FlowLayer.__doc__.splitlines()
     example = [line.strip()[4:].strip() for line in doc if line.strip().startswith((">>>", "..."))]
@@ -121,7 +121,8 @@ def test_inverse_log_det_is_that_of_the_jacobian(name, state, precision):
     check(name, state).inverse_log_det()
 
 
-CUT = ("lower", "upper", "masked_dense", "dense64", "Checkerboard")
+# Some entries stay: behind masks, inactive ReLU units, and the key biases of attention.
+PARTLY_TRAINED = ("lower", "upper", "masked_dense", "dense64", "Checkerboard")
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
@@ -130,10 +131,9 @@ def test_every_trainable_weight_trains(name):
     assert before
     for old, weight in zip(before, layer.trainable_variables):
         moved = np.abs(array(weight) - old)
-        # Masks and units of ReLU that are off keep entries, and keys of attention their biases.
-        cut = any(word in f"{name}/{weight.path}" for word in CUT)
+        partly = any(word in f"{name}/{weight.path}" for word in PARTLY_TRAINED)
         assert np.all(np.isfinite(moved)) and moved.max() > 1e-3, weight.path
-        assert np.mean(moved > 1e-6) > (0.15 if cut else 0.6), weight.path
+        assert np.mean(moved > 1e-6) > (0.15 if partly else 0.6), weight.path
 
 
 def test_the_list_of_layers_with_weights_is_complete():
@@ -161,7 +161,7 @@ def test_inverse_shares_the_weights(name):
 
 
 @every_layer
-def test_inverse_before_build_works_or_says_why_not(name):
+def test_inverse_before_build_works_or_explains_why_not(name):
     case = CASES[name]
     x = case.inputs()
     z = encode(built(case), x)[0] + split_conditions(built(case), x)[1]
@@ -214,7 +214,7 @@ def call(layer, inputs):
 
 
 @every_layer
-def test_any_batch_size_and_samples_do_not_mix(name):
+def test_any_batch_size_works_and_samples_are_independent(name):
     case = CASES[name]
     layer = perturb(built(case))
     assert all(output.shape[0] is None for output in flat(functional(case, layer).outputs))
@@ -222,7 +222,7 @@ def test_any_batch_size_and_samples_do_not_mix(name):
 
 
 @every_layer
-def test_log_det_is_one_a_sample_or_a_scalar(name):
+def test_log_det_has_one_number_a_sample_or_is_a_scalar(name):
     layer = perturb(built(CASES[name]))
     entries = call(layer, CASES[name].inputs(batch=3))[1]
     assert len(entries) <= 1
@@ -230,14 +230,14 @@ def test_log_det_is_one_a_sample_or_a_scalar(name):
 
 
 @every_layer
-def test_a_call_in_float64_is_what_encode_gives(name, float64):
-    wanted, log_det = check(name).encoded
+def test_a_call_in_float64_equals_encode(name, float64):
+    expected, log_det = check(name).encoded
     z, entries = call(check(name).layer, CASES[name].inputs())
     if not CASES[name].lossy:  # a call with a density draws noise
-        assert_close(z, wanted, rtol=1e-12, atol=1e-12)
+        assert_close(z, expected, rtol=1e-12, atol=1e-12)
     assert [e.dtype.name for e in entries] == ["float64"] * len(entries)
     total = sum(entries, np.zeros(()))
-    # Numbers of Python become float32 on TensorFlow.
+    # Python numbers become float32 on TensorFlow.
     rtol = 1e-6 if name.split("-")[0] in ("Dequantize", "Quantize", "Rescale") else 1e-12
     np.testing.assert_allclose(np.broadcast_to(total, 3), log_det, rtol=rtol, atol=1e-12)
 

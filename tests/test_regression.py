@@ -1,4 +1,4 @@
-"""Densities of a number given a table: contexts in their units, quantiles, many samples of each."""
+"""Regression: contexts in any units, quantiles, many samples for each context."""
 
 import statistics
 
@@ -46,7 +46,7 @@ def test_builders_standardise_the_context(make):
     )
 
 
-def test_the_layer_standardises_once_and_keeps_it_in_files(tmp_path):
+def test_the_layer_is_adapted_once_and_saved(tmp_path):
     c = keras.Input((2,))
     model = keras.Model(c, layers.StandardizeContext()(c))
     layer, x = model.layers[1], table()[1]
@@ -84,48 +84,48 @@ def test_quantiles_of_one_dimension_are_exact(sign):
     flow, q = rising_or_falling(sign), np.array([0.05, 0.5, 0.95])
     c = np.float32([[-1], [0], [4]])
     normal = np.array([statistics.NormalDist(0, 0.5).inv_cdf(v) for v in q])
-    wanted = normal[:, None, None] + 3 + 2 * c
-    np.testing.assert_allclose(flow.quantiles(q, c), wanted, atol=1e-4)
-    np.testing.assert_allclose(flow.quantiles(q, c[:, 0]), wanted, atol=1e-4)
-    np.testing.assert_allclose(flow.quantiles(0.95, c), wanted[2], atol=1e-4)
-    np.testing.assert_allclose(flow.quantiles(q, c[2]), wanted[:, 2], atol=1e-4)
-    np.testing.assert_allclose(flow.quantiles(0.05, 4.0), wanted[0, 2], atol=1e-4)
+    expected = normal[:, None, None] + 3 + 2 * c
+    np.testing.assert_allclose(flow.quantiles(q, c), expected, atol=1e-4)
+    np.testing.assert_allclose(flow.quantiles(q, c[:, 0]), expected, atol=1e-4)
+    np.testing.assert_allclose(flow.quantiles(0.95, c), expected[2], atol=1e-4)
+    np.testing.assert_allclose(flow.quantiles(q, c[2]), expected[:, 2], atol=1e-4)
+    np.testing.assert_allclose(flow.quantiles(0.05, 4.0), expected[0, 2], atol=1e-4)
 
 
 def test_quantiles_under_other_priors():
     c, q = np.float32([[1]]), [0.1, 0.8]
     logistic = rising_or_falling(1.0, priors.StandardLogistic())
-    wanted = 5 + 0.5 * np.log(np.array(q) / (1 - np.array(q)))
-    np.testing.assert_allclose(logistic.quantiles(q, c)[:, 0, 0], wanted, atol=1e-4)
+    expected = 5 + 0.5 * np.log(np.array(q) / (1 - np.array(q)))
+    np.testing.assert_allclose(logistic.quantiles(q, c)[:, 0, 0], expected, atol=1e-4)
     learned = rising_or_falling(1.0, priors.DiagonalNormal())
     learned.prior.mean.assign([2.0])
     learned.prior.log_std.assign([np.log(3.0)])
-    wanted = [statistics.NormalDist(6, 1.5).inv_cdf(v) for v in q]
-    np.testing.assert_allclose(learned.quantiles(q, c)[:, 0, 0], wanted, atol=1e-4)
+    expected = [statistics.NormalDist(6, 1.5).inv_cdf(v) for v in q]
+    np.testing.assert_allclose(learned.quantiles(q, c)[:, 0, 0], expected, atol=1e-4)
 
 
-def test_quantiles_of_more_dimensions_are_drawn():
+def test_quantiles_in_more_dimensions_are_those_of_samples():
     x, c = keras.Input((2,)), keras.Input((2,))
     scale = layers.CondActnorm(use_shift=False)
     flow = eager(Flow(keras.Model([x, c], scale([x, c]))))
     scale.net.bias.assign(np.log([2.0, 0.5]))
-    found = flow.quantiles([0.1, 0.9], np.zeros((3, 2), "float32"), samples=4000, seed=0)
-    wanted = np.multiply.outer([-1.2816, 1.2816], [0.5, 2.0])
-    assert found.shape == (2, 3, 2)
-    np.testing.assert_allclose(found, np.repeat(wanted[:, None], 3, axis=1), rtol=0.1)
+    result = flow.quantiles([0.1, 0.9], np.zeros((3, 2), "float32"), samples=4000, seed=0)
+    expected = np.multiply.outer([-1.2816, 1.2816], [0.5, 2.0])
+    assert result.shape == (2, 3, 2)
+    np.testing.assert_allclose(result, np.repeat(expected[:, None], 3, axis=1), rtol=0.1)
     plain = keras.Input((2,))
     flow = eager(Flow(keras.Model(plain, layers.Rescale(2.0)(plain))))
-    found = flow.quantiles([0.1, 0.9], samples=4000, seed=0)
-    np.testing.assert_allclose(found, [[-0.64, -0.64], [0.64, 0.64]], rtol=0.1)
+    result = flow.quantiles([0.1, 0.9], samples=4000, seed=0)
+    np.testing.assert_allclose(result, [[-0.64, -0.64], [0.64, 0.64]], rtol=0.1)
 
 
 @pytest.mark.parametrize("q", [0.0, 1.5, np.nan, [], [[0.5]]], ids=str)
-def test_quantiles_that_are_none_are_refused(q):
+def test_numbers_that_are_not_quantiles_are_refused(q):
     with pytest.raises(ValueError, match="between 0 and 1. Received"):
         rising_or_falling(1.0).quantiles(q, 0.0)
 
 
-def test_many_samples_of_each_context():
+def test_many_samples_for_each_context():
     flow, c = rising_or_falling(1.0), np.float32([[-1], [0], [4]])
     many = flow.sample(400, seed=0, context=c, per_context=True)
     assert many.shape == (3, 400, 1)
@@ -140,14 +140,14 @@ def test_many_samples_of_each_context():
         Flow(keras.Model(plain, layers.Rescale(2.0)(plain))).sample(3, per_context=True)
 
 
-def test_samples_of_tensors_of_contexts():
+def test_contexts_may_be_tensors():
     flow, c = rising_or_falling(1.0), np.float32([[-1], [0], [4]])
     x, log_prob = flow.sample_with_log_prob(context=ops.convert_to_tensor(c), seed=0)
     np.testing.assert_allclose(array(log_prob), flow.log_prob(array(x), c), rtol=1e-4)
     assert flow.sample(2, context=ops.convert_to_tensor(c), per_context=True).shape == (3, 2, 1)
 
 
-def test_adapt_stops_at_the_last_layer_that_waits():
+def test_adapt_stops_at_the_last_layer_that_needs_it():
     seen = []
 
     class Net(keras.layers.Layer):
@@ -169,7 +169,7 @@ def test_adapt_stops_at_the_last_layer_that_waits():
     assert seen == [100]
 
 
-def test_of_very_many_rows_inner_layers_see_some_and_outer_ones_all(monkeypatch):
+def test_inner_layers_are_adapted_to_some_of_very_many_rows(monkeypatch):
     monkeypatch.setattr("keras_flows.flow.adaptation.ROWS", 10)
     x = keras.Input((2,))
     h = layers.Standardize()(x)

@@ -1,4 +1,4 @@
-"""One file a flow: the same numbers after loading, on another backend too, and training on."""
+"""Saved flows: the same numbers after loading, also on another backend, and further training."""
 
 import importlib.util
 import io
@@ -57,7 +57,7 @@ def test_a_loaded_flow_gives_the_same_numbers(make, data, tmp_path):
     assert len(again.weights) == len(flow.weights) and again.name == flow.name
 
 
-def test_a_flow_whose_decoder_was_used_saves_the_weights_once(tmp_path):
+def test_the_weights_are_saved_once_after_the_decoder_was_used(tmp_path):
     flow, x = perturb(vector_flow()), vectors(32)
     flow.save(tmp_path / "before.keras")
     assert flow.decoder is flow.decoder
@@ -70,7 +70,7 @@ def test_a_flow_whose_decoder_was_used_saves_the_weights_once(tmp_path):
     np.testing.assert_allclose(again.reconstruct(x), x, atol=1e-4)
 
 
-def test_training_goes_on_where_it_stopped(tmp_path):
+def test_training_continues_after_loading(tmp_path):
     x = vectors(64)
     flow = trained(vector_flow(), x, epochs=2)
     again = files(flow, x, tmp_path)
@@ -88,7 +88,7 @@ def test_adapt_is_not_repeated_after_loading(tmp_path):
     np.testing.assert_allclose(again.log_prob(x), flow.log_prob(x), rtol=1e-5)
 
 
-def test_a_flow_on_integers_is_discrete_after_loading(tmp_path):
+def test_a_flow_of_integers_is_discrete_after_loading(tmp_path):
     x = np.random.default_rng(0).integers(0, 4, size=(32, 2)).astype("uint8")
     flow = perturb(pixel_flow())
     again = files(flow, x, tmp_path)
@@ -98,7 +98,7 @@ def test_a_flow_on_integers_is_discrete_after_loading(tmp_path):
 
 
 @pytest.mark.parametrize("backend", sorted(OTHER_BACKENDS))
-def test_another_process_on_another_backend_reads_and_trains_it(backend, tmp_path):
+def test_another_backend_loads_and_trains_the_flow(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     x = pictures(64)
@@ -121,7 +121,7 @@ def test_another_process_on_another_backend_reads_and_trains_it(backend, tmp_pat
     np.testing.assert_array_equal(out["back"], pixels)
 
 
-def test_weights_alone_restore_a_random_order(tmp_path):
+def test_saved_weights_restore_a_random_order(tmp_path):
     x = vectors(8, 40)
     flow, other = perturb(vector_flow(40)), vector_flow(40)
     assert np.abs(flow.encode(x) - other.encode(x)).max() > 0.1
@@ -131,14 +131,14 @@ def test_weights_alone_restore_a_random_order(tmp_path):
     np.testing.assert_allclose(other.decode(flow.encode(x)), x, atol=1e-3)
 
 
-def test_a_decoder_saved_alone_decodes(tmp_path):
+def test_a_saved_decoder_decodes(tmp_path):
     flow, x = perturb(picture_flow()), pictures(4)
     invert(flow.encoder).save(tmp_path / "decoder.keras")
     decoder = keras.saving.load_model(tmp_path / "decoder.keras")
     np.testing.assert_allclose(decoder.predict(flow.encode(x), verbose=0), x, atol=1e-3)
 
 
-def test_a_network_in_two_couplings_is_one_after_loading(tmp_path):
+def test_a_shared_network_is_shared_after_loading(tmp_path):
     shared, x = keras.Sequential([keras.layers.Dense(2)]), keras.Input((4,))
     z = layers.Coupling(shared, flip=True)(layers.Coupling(shared)(x))
     flow, data = perturb(Flow(keras.Model(x, z))), vectors(8)
@@ -148,7 +148,7 @@ def test_a_network_in_two_couplings_is_one_after_loading(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"jit_compile": False}])
-def test_a_file_has_the_choice_of_compiling_that_was_made(options, tmp_path):
+def test_jit_compile_is_saved_as_it_was_set(options, tmp_path):
     flow = vector_flow()
     flow.compile("adam", **options)
     flow.save(tmp_path / "flow.keras")

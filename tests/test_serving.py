@@ -1,4 +1,4 @@
-"""A flow outside Python's session: exported densities and decoders, versions, broken weights."""
+"""Serving: exported densities and decoders, file formats, weights that are not finite."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def context_flow():
 
 
 def loaded(path):
-    """What TensorFlow, or torch, makes of an exported model. Keras exports to torch for one row."""
+    """An exported model as a function, on TensorFlow or torch; for torch Keras exports one row."""
     if keras.backend.backend() == "torch":
         import torch
 
@@ -51,7 +51,7 @@ def test_a_density_model_is_saved_with_its_flow(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [Flow, GuidedFlow])
-def test_files_of_a_newer_format_say_so(kind):
+def test_files_of_a_newer_format_are_refused(kind):
     x = keras.Input((2,))
     config = kind(keras.Model(x, layers.Rescale(2.0)(x))).get_config()
     assert config["format"] == FORMAT
@@ -61,7 +61,7 @@ def test_files_of_a_newer_format_say_so(kind):
     assert kind.from_config(old).dims == 2
 
 
-def test_broken_weights_are_named():
+def test_warnings_name_the_weights_that_are_not_finite():
     flow, x = eager(vector_flow()), vectors(8)
     flow.encoder.layers[-1].kernel.assign(np.full((1, 4), np.nan))
     for call in (lambda: flow.sample(3), lambda: flow.log_prob(x)):
@@ -69,7 +69,7 @@ def test_broken_weights_are_named():
             call()
 
 
-def test_black_pictures_of_broken_weights_are_named():
+def test_integer_samples_of_weights_that_are_not_finite_warn():
     x = keras.Input((2,), dtype="uint8")
     scale = layers.Scale("zeros")
     flow = eager(Flow(keras.Model(x, scale(layers.Logit()(layers.Dequantize(256)(x))))))
@@ -78,7 +78,7 @@ def test_black_pictures_of_broken_weights_are_named():
         assert flow.sample(3).dtype == "uint8"
 
 
-def test_the_summary_keeps_to_its_width_and_shows_contexts():
+def test_the_summary_has_the_line_length_and_shows_contexts():
     lines = []
     context_flow().summary(line_length=60, print_fn=lambda text: lines.extend(text.split("\n")))
     assert max(map(len, lines)) <= 60
@@ -91,6 +91,6 @@ def test_the_summary_keeps_to_its_width_and_shows_contexts():
     [{"n": 3.0}, {"n": True}, {"n": 2, "temperature": np.nan}, {"n": 2, "temperature": np.inf}],
     ids=str,
 )
-def test_samples_that_cannot_be_drawn(options):
+def test_wrong_numbers_of_samples_and_temperatures_are_refused(options):
     with pytest.raises(ValueError, match="Received"):
         vector_flow().sample(**options)

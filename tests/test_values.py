@@ -1,4 +1,4 @@
-"""What layers compute, by formula and by number: a wrong map can still be invertible."""
+"""Values of layers, by formula and by number: a wrong map can still be invertible."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ def test_squeeze_puts_channels_in_the_order_row_column_channel():
     assert array(layers.UnSqueeze()(layers.Squeeze()(x))).ravel().tolist() == list(range(8))
 
 
-def test_split_vector_is_even_and_odd():
+def test_split_vector_separates_even_and_odd_positions():
     even, odd = arrays(layers.SplitVector()(np.arange(5.0).reshape(1, 5)))
     assert even.tolist() == [[0, 2, 4]] and odd.tolist() == [[1, 3]]
     joined = layers.ConcatVector()([np.array([[7.0, 9.0]]), np.array([[8.0]])])
@@ -41,9 +41,9 @@ def test_split_cuts_contiguous_parts():
 def test_shuffles():
     x = np.array([[10.0, 11.0, 12.0]])
     assert array(layers.Shuffle()(x)).tolist() == [[12, 11, 10]]
-    given = layers.Shuffle(idxs=[2, 0, 1])
-    assert array(given(x)).tolist() == [[12, 10, 11]]
-    assert array(given.inverse()(x)).tolist() == [[11, 12, 10]]
+    ordered = layers.Shuffle(idxs=[2, 0, 1])
+    assert array(ordered(x)).tolist() == [[12, 10, 11]]
+    assert array(ordered.inverse()(x)).tolist() == [[11, 12, 10]]
     assert sorted(array(layers.Shuffle("random")(x)).ravel()) == [10, 11, 12]
 
 
@@ -58,8 +58,8 @@ def test_coupling_subtracts_and_flips():
         network = net(x[:, moved].shape[1])
         z = array(layers.Coupling(network, split=split, flip=flip)(x))
         np.testing.assert_array_equal(z[:, fixed], x[:, fixed])
-        wanted = x[:, moved] - array(network(ops.convert_to_tensor(x[:, fixed])))
-        np.testing.assert_allclose(z[:, moved], wanted, atol=1e-6)
+        expected = x[:, moved] - array(network(ops.convert_to_tensor(x[:, fixed])))
+        np.testing.assert_allclose(z[:, moved], expected, atol=1e-6)
 
 
 def test_scale_and_actnorm():
@@ -96,7 +96,7 @@ def test_cond_actnorm(use_shift):
     shift = params[:, 2:] if use_shift else 0
     np.testing.assert_allclose(z, np.exp(params[:, :2]) * x + shift, rtol=1e-5)
     np.testing.assert_allclose(log_det, params[:, :2].sum(-1), rtol=1e-5)
-    # The inverse carries the whole configuration, with and without a shift.
+    # The inverse has the whole configuration, with and without a shift.
     copy = type(layer.inverse()).from_config(layer.inverse().get_config())
     assert copy.layer.use_shift == use_shift
 
@@ -131,11 +131,11 @@ def test_class_vectors_are_unit_vectors():
     assert type(layer).from_config(layer.get_config()).classes == 3
 
 
-def test_a_training_step_in_float64_is_of_its_precision(float64):
+def test_a_training_step_in_float64_has_its_precision(float64):
     x, data = keras.Input((4,)), draw(8, 4)
     norm = layers.BatchNormFlow(0.5, data_init=False)
     flow = perturb(Flow(keras.Model(x, norm(affine(net64(4), split="halves")(x)))))
-    before, wanted = arrays(flow.trainable_variables), []
+    before, expected = arrays(flow.trainable_variables), []
 
     def loss(weight, value):
         weight.assign(value)
@@ -145,12 +145,12 @@ def test_a_training_step_in_float64_is_of_its_precision(float64):
     for weight, value in zip(flow.trainable_variables, before):
         step = np.zeros_like(value)
         step.flat[-1] = 1e-5
-        wanted.append((loss(weight, value + step) - loss(weight, value - step)) / 2e-5)
+        expected.append((loss(weight, value + step) - loss(weight, value - step)) / 2e-5)
         weight.assign(value)
     flow.compile(keras.optimizers.SGD(1.0))
     flow.train_on_batch(data)
     moved = [old - array(w) for old, w in zip(before, flow.trainable_variables)]
-    np.testing.assert_allclose([v.flat[-1] for v in moved], wanted, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose([v.flat[-1] for v in moved], expected, rtol=1e-6, atol=1e-9)
 
 
 def test_rescale():

@@ -13,7 +13,7 @@ def load(args, check=True):
     import keras
 
     from keras_flows import Flow
-    from keras_flows.flow.values import broken_weights
+    from keras_flows.flow.value_checks import broken_weights
 
     _import(args.modules or ())
     path = args.model

@@ -14,7 +14,7 @@ def options(p):
 
 
 def run(args):
-    from keras_flows.flow.values import broken_weights
+    from keras_flows.flow.value_checks import broken_weights
 
     flow = flows.load(args, check=False)
     facts = {**_kind(flow), **_file(args.model)}
@@ -28,7 +28,7 @@ def run(args):
 def _kind(flow):
     """What the flow is, as lines of text."""
     from keras_flows.core.cost import multiply_adds, trainable_parameters
-    from keras_flows.layers.dequantize import Noise
+    from keras_flows.layers.noise import Noise
 
     data, *contexts = flow.encoder.inputs
     numbers = f"integers from 0 to {flow.levels - 1}" if flow.discrete else "numbers"

@@ -45,9 +45,9 @@ class FlowLayer(keras.layers.Layer):
     passthrough = {}  # {input position: output position} of tensors that are passed through
     volume_preserving = False  # whether the log-determinant is always 0
     updates_in_call = False  # whether a call assigns to weights, such as moving averages
-    # What a layer tells the `Flow` that contains it:
-    integer_levels = None  # the data are integers from 0 to integer_levels - 1
-    joined_sizes = None  # sizes of the tensors that the layer joins, if it joins several
+    # What a layer tells the `Flow` that contains it, see docs/own_layer.md:
+    integer_levels = None  # n if the data are integers from 0 to n - 1: there are bits/dim
+    joined_sizes = None  # sizes of the tensors that the layer joins: the flow's latent_levels
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)

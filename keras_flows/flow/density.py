@@ -1,4 +1,4 @@
-"""What a `Flow` does with data: its log-density, as arrays, tensors, or a model to serve."""
+"""Densities of a flow, as arrays or tensors, and as a model for serving."""
 
 import math
 
@@ -6,48 +6,53 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.core.flow_layer import register
-from keras_flows.flow.arrays import are_arrays
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.graph import operations
+from keras_flows.flow.arrays import is_list_of_arrays
 from keras_flows.flow.prediction import predict
-from keras_flows.flow.values import warn_unless_finite
+from keras_flows.flow.value_checks import warn_unless_finite
 
 
 class Density:
     """The part of `Flow` that computes densities."""
 
     def log_prob(self, x, context=None, *, batch_size=None):
-        """log p(x), or log p(x | context), in nats, one a sample.
+        """log p(x), or log p(x | context), in nats, one number for each sample.
 
-        A tensor of the backend gives a differentiable tensor; arrays and
-        whatever `predict` takes give a NumPy array, computed in batches: of
-        about 100,000 numbers, if `batch_size` is None. For integers it is the
-        log of the bound on their probability.
+        For a tensor of the backend the result is a differentiable tensor. For
+        arrays and all other data that `predict` takes it is a NumPy array,
+        computed in batches; if `batch_size` is None they have about 100,000
+        numbers. For integers it is a lower bound on the log of their
+        probability.
         """
-        x = self.takes.gather(x, context)
+        x = self.inputs_spec.prepare(x, context)
         if ops.is_tensor(x[0] if isinstance(x, list) else x):
             z, log_det = self(x)
             return self._log_prior(z, x) + log_det
-        z, log_det = predict(self, x, self._size(x, batch_size), verbose=0)
+        z, log_det = predict(self, x, self._batch_size(x, batch_size), verbose=0)
         log_prob = self._log_prior_in_batches(z, x, max(batch_size or 0, 1000)) + log_det
         return warn_unless_finite(self, log_prob, "log_prob")
 
     def bits_per_dim(self, x, context=None, *, batch_size=None):
-        """-log2 p(x) / dims, one a sample, for integer data.
+        """-log2 p(x) / dims for integer data, one number for each sample.
 
-        Raises ValueError unless the encoder has a `Dequantize` layer: with
-        other noise, or none, the figure bounds nothing.
+        Raises ValueError unless the encoder has a layer with `integer_levels`,
+        such as `Dequantize`: otherwise the number is not a bound.
         """
         if not self.discrete:
-            inner = self._flatten_layers(include_self=False)
-            noise = [f"{v.name} of width {v.high - v.low:g}" for v in inner if hasattr(v, "high")]
             raise ValueError(
-                "bits_per_dim is defined for integer data: the encoder needs a Dequantize layer, "
-                "whose noise spans exactly one bin. For a density in nats use log_prob. Received: "
-                f"encoder '{self.encoder.name}' with {noise or 'no noise'} and bins of no known "
-                "width."
+                "bits_per_dim is defined for integer data: the encoder must begin with a layer "
+                "that takes integers, such as Dequantize, whose noise spans exactly one bin. For "
+                f"a density in nats use log_prob. Received: encoder '{self.encoder.name}' that "
+                f"begins with {self._first_layer()}."
             )
         bits = self.log_prob(x, context, batch_size=batch_size)
         return bits / (-self.dims * math.log(2))
+
+    def _first_layer(self):
+        layers = (v for v, _ in operations(self.encoder) if isinstance(v, (FlowLayer, keras.Model)))
+        first = next(layers, None)
+        return "no layer" if first is None else f"'{first.name}' ({type(first).__name__})"
 
     def density_model(self, name="density"):
         """A `keras.Model` from data, or data and contexts, to log_prob, over the same weights.
@@ -63,13 +68,13 @@ class Density:
     def _log_prior(self, z, inputs):
         if not self.prior.conditional:
             return self.prior.log_prob(z)
-        return self.prior.log_prob(z, *self.takes.arrange(inputs)[1:])
+        return self.prior.log_prob(z, *self.inputs_spec.arrange(inputs)[1:])
 
     def _log_prior_in_batches(self, z, x, size):
-        if self.prior.conditional and not are_arrays(x):
+        if self.prior.conditional and not is_list_of_arrays(x):
             raise ValueError(
-                "Where the prior is conditional, data and context come as arrays. "
-                f"Received: {type(x).__name__}."
+                "A flow with a conditional prior takes data and context as arrays, not as a data "
+                f"set. Received: {type(x).__name__}."
             )
         x = x if self.prior.conditional else [z]
         log_prob = []

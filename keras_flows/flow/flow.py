@@ -14,46 +14,59 @@ from keras_flows.core.inversion import invert
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.flow.density import Density
+from keras_flows.flow.encoding import Encoding
 from keras_flows.flow.fitting import Fitting
-from keras_flows.flow.inputs import Inputs
-from keras_flows.flow.latents import Latents
+from keras_flows.flow.inputs_spec import InputsSpec
 from keras_flows.flow.prediction import predict
+from keras_flows.flow.quantiles import Quantiles
+from keras_flows.flow.sampling import Sampling
 from keras_flows.priors import StandardNormal
 
 FORMAT = 1  # of saved files; those without a number are read as well
 
 
 @register
-class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
+class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
         encoder: functional `keras.Model` of flow layers from one input (data)
-            to one output (latent). Further inputs are conditions: the flow is
+            to one output (latent). Further inputs are contexts: the flow is
             then a density p(x | context).
         prior: density of the latent, `StandardNormal()` if None.
-        backprop: what training keeps for its backward pass. None: all
-            activations. "reversible": of a `Chain` only its output, from
-            which the inputs of its steps are computed again, so that memory does
-            not grow with their number. "remat": of a flow layer only its
-            input, `keras.remat`. Layers that draw noise or move averages keep
-            all. May be set later, before `compile`: `flow.backprop = "remat"`.
+        backprop: what training keeps in memory for the backward pass. None:
+            all activations. "reversible": only the output of a `Chain`; the
+            inputs of its steps are computed from it again, so that memory does
+            not grow with their number. "remat": only the input of each flow
+            layer, by `keras.remat`. Layers that draw noise or update moving
+            averages always keep all. May be set later, before `compile`:
+            `flow.backprop = "remat"`.
 
-    A context is one for each sample, or one for all of them. All methods take
-    `(x, context)`, `[x, context]` or a dict by the names of the inputs; NumPy
-    arrays, pandas DataFrames and, but for `sample`, data sets of batches
-    (docs/data.md).
+    A context is one for each sample, or one for all samples. All methods take
+    `(x, context)`, `[x, context]` or a dict with the names of the inputs, as
+    NumPy arrays or pandas DataFrames, and all but `sample` take data sets of
+    batches (docs/data.md).
 
-    `compile(optimizer)` and `fit(x)`, or `fit(x, context)`, minimise the mean negative
-    log-likelihood in nats; no loss, no metrics. Where the encoder starts
-    from integers (a `Dequantize` layer) the progress bar shows bits/dim too.
-    `decoder` is derived from the encoder and shares its weights. Saved as one
-    `.keras` file that holds the encoder and the prior; `import keras_flows`
-    before `keras.saving.load_model`, which finds the classes by that.
+    `compile(optimizer)` and `fit(x)`, or `fit(x, context)`, minimise the mean
+    negative log-likelihood in nats, without a loss or metrics. If the encoder
+    takes integers, as with a `Dequantize` layer, the progress bar also shows
+    bits/dim. `decoder` is computed from the encoder and shares its weights. A
+    flow is saved as one `.keras` file with the encoder and the prior; `import
+    keras_flows` before `keras.saving.load_model`, so that Keras finds the
+    classes.
+
+    Attributes, most of them from what layers and prior say (docs/own_layer.md):
+        levels: number of levels of integer data, from 0 to `levels - 1`; None
+            for other data.
+        discrete: whether the data is integers, so that bits/dim are defined.
+        classes: number of classes, if a context is a label; otherwise None.
+        labels_optional: whether the label -1 means no class.
+        inputs_spec: names and shapes of data and contexts, dtype of the data.
 
     Raises ValueError for an encoder that is not functional, has several
-    inputs of data or outputs, or has no inverse, and for flow layers on the
-    way to a condition, whose log-determinants are none of the density's.
+    inputs of data or several outputs, or has no inverse, and for flow layers
+    between an input and a condition, because their log-determinants do not
+    belong to the density.
 
     >>> flow = Flow(keras.Model(x, z)); flow.compile("adam"); flow.fit(data)
     >>> pictures = flow.sample(16, temperature=0.8)
@@ -78,14 +91,14 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
         check_bijection(encoder)
         self.decoder  # noqa: B018  (raises where a layer has no inverse)
         inner = self._flatten_layers(include_self=False)
-        self.levels = first_of(inner, "integer_levels")
-        self.classes, self.labels_optional = first_of(inner, "label_range") or (None, False)
+        self.levels = _first_value(inner, "integer_levels")
+        self.classes, self.labels_optional = _first_value(inner, "label_range") or (None, False)
         self.discrete = self.levels is not None
-        self.takes = Inputs.of(encoder, self.prior, self.levels)
-        if self.discrete and keras.backend.is_float_dtype(self.takes.dtype):
+        self.inputs_spec = InputsSpec.from_encoder(encoder, self.prior, self.levels)
+        if self.discrete and keras.backend.is_float_dtype(self.inputs_spec.dtype):
             raise ValueError(
-                "A flow that dequantizes takes integers: begin with keras.Input(shape, "
-                f"dtype='uint8'). Received: an input of dtype {self.takes.dtype}."
+                "A flow of integers needs an integer input: begin with keras.Input(shape, "
+                f"dtype='uint8'). Received: an input of dtype {self.inputs_spec.dtype}."
             )
         self._bits_tracker = keras.metrics.Mean(name="bits_per_dim") if self.discrete else None
 
@@ -101,7 +114,7 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
 
     @property
     def backprop(self):
-        """What training keeps: see the arguments."""
+        """What training keeps in memory, see the arguments of the class."""
         return self._backprop
 
     @backprop.setter
@@ -112,29 +125,29 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
 
     @property
     def conditional(self):
-        """Whether the density is one given a context."""
+        """Whether the flow is a density given a context."""
         return len(self.encoder.inputs) > 1
 
     @property
     def decoder(self):
-        """Latent to data: `invert(encoder)`, made when first asked for."""
+        """The model from latents to data, `invert(encoder)`, made at its first use."""
         if getattr(self, "_decoder", None) is None:
             decoder = invert(self.encoder, name=f"{self.name}_decoder")
             object.__setattr__(self, "_decoder", lambda: decoder)
         return self._decoder()
 
     def __dir__(self):
-        # Keras saves what dir() shows: of two models over the same weights only the encoder.
+        # Keras saves what dir() lists. Encoder and decoder have the same weights: save the encoder.
         return [name for name in super().__dir__() if name != "decoder"]
 
     def call(self, inputs, training=None):
-        inputs = self.takes.arrange(inputs)
+        inputs = self.inputs_spec.arrange(inputs)
         with Ledger() as ledger, scope(backprop=self.backprop if training else None):
             z = self.encoder(inputs, training=training)
-        # One log-det a sample, also where every sample has the same.
+        # One log-det for each sample, also where all samples have the same.
         log_det = ops.broadcast_to(ledger.total(), ops.shape(z)[:1])
-        right = self.takes.in_range(inputs[0] if self.conditional else inputs)
-        return z, log_det if right is None else ops.where(right, log_det, math.nan)
+        in_range = self.inputs_spec.integers_in_range(inputs[0] if self.conditional else inputs)
+        return z, log_det if in_range is None else ops.where(in_range, log_det, math.nan)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         z, log_det = y_pred
@@ -147,20 +160,21 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
 
     def predict(self, x, batch_size=None, **kwargs):
         """As `keras.Model.predict`: latents and log-determinants."""
-        x = self.takes.gather(x)
-        return predict(self, x, self._size(x, batch_size), flow=self, **kwargs)
+        x = self.inputs_spec.prepare(x)
+        return predict(self, x, self._batch_size(x, batch_size), flow=self, **kwargs)
 
     def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
-        """Prints inputs and layers with their outputs' shapes, parameters and multiply-adds.
+        """Prints inputs and layers with output shapes, parameters and multiply-adds.
 
-        Arguments as `keras.Model.summary`'s; of these `line_length` and `print_fn` count.
+        Takes the arguments of `keras.Model.summary` and uses `line_length` and `print_fn`.
         """
         (print_fn or print)(cost_table(self, line_length))
 
     def export(self, filepath, format="tf_saved_model", *, input_signature=None, **kwargs):
-        """As `keras.Model.export`, without a call first: latents and log-determinants.
+        """As `keras.Model.export`: a model from data to latents and log-determinants.
 
-        To serve densities or samples, export `density_model()` or `decoder`.
+        The flow need not be called before. To serve densities or samples, export
+        `density_model()` or `decoder`.
         """
         if input_signature is None:
             specs = [keras.InputSpec(t.dtype, t.shape, name=t.name) for t in self.encoder.inputs]
@@ -184,15 +198,15 @@ class Flow(KeepsState, Fitting, Density, Latents, keras.Model):
         number = config.pop("format", 0)
         if number > FORMAT:
             raise ValueError(
-                f"This flow was saved by a newer keras_flows; update it. Received: a file of "
-                f"format {number}, where this version reads formats up to {FORMAT}."
+                "This flow was saved by a newer keras_flows: update keras_flows. Received: a file "
+                f"of format {number}, where this version reads formats up to {FORMAT}."
             )
         load = keras.saving.deserialize_keras_object
         parts = {k: load(v, custom_objects) for k, v in config.items() if isinstance(v, dict)}
         return cls(**{**config, **parts})
 
 
-def first_of(layers, name):
-    """The first value that is not None of an attribute that some of the layers have."""
+def _first_value(layers, name):
+    """The value of an attribute in the first layer where it is not None; None if there is none."""
     values = (getattr(layer, name, None) for layer in layers)
     return next((value for value in values if value is not None), None)

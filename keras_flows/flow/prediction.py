@@ -1,4 +1,4 @@
-"""`predict` of a flow, its encoder or its decoder: on any number of devices, from any thread."""
+"""`predict` for a flow, its encoder or its decoder, on several devices and from any thread."""
 
 import keras
 import numpy as np
@@ -6,14 +6,14 @@ from keras import ops
 
 from keras_flows.backend.devices import sharing
 from keras_flows.backend.state import access, keep_values, newest_state
-from keras_flows.flow.arrays import are_arrays
+from keras_flows.flow.arrays import count_rows, is_array_data
 
 
 def predict(model, x, batch_size=None, *, flow=None, **options):
-    """`keras.Model.predict` of a flow, its encoder or decoder, whose variables stay as they are.
+    """`keras.Model.predict` for a flow, its encoder or its decoder; no variable changes.
 
-    Under `keras.distribution` also of arrays that devices do not divide: these are
-    filled up with their last row, of which nothing is returned.
+    Under `keras.distribution` the rows of arrays need not be a multiple of the
+    devices: copies of the last row are added, and their results removed.
     """
     with access(flow or model), newest_state(model):
         if model.predict_function is None:
@@ -22,18 +22,18 @@ def predict(model, x, batch_size=None, *, flow=None, **options):
 
 
 def _predict(model, x, batch_size, **options):
-    whole = keras.Model.predict
-    if keras.distribution.distribution() is None or not (hasattr(x, "shape") or are_arrays(x)):
-        return whole(model, x, batch_size=batch_size, **options)
-    devices, n = sharing(model), len(x if hasattr(x, "shape") else x[0])
+    keras_predict = keras.Model.predict
+    if keras.distribution.distribution() is None or not is_array_data(x):
+        return keras_predict(model, x, batch_size=batch_size, **options)
+    devices, n = sharing(model), count_rows(x)
     batch_size = -(-(batch_size or 32) // devices) * devices
-    x = keras.tree.map_structure(lambda part: _filled(part, -n % devices), x)
-    y = whole(model, x, batch_size=batch_size, **options)
+    x = keras.tree.map_structure(lambda part: _padded(part, -n % devices), x)
+    y = keras_predict(model, x, batch_size=batch_size, **options)
     return keras.tree.map_structure(lambda part: part[:n], y)
 
 
-def _filled(x, rows):
-    """x with so many copies of its last row."""
+def _padded(x, rows):
+    """x with `rows` copies of its last row added."""
     if not rows:
         return x
     x = ops.convert_to_numpy(x)

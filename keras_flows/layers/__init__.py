@@ -1,6 +1,7 @@
 """Flow layers: each an ordinary Keras layer with `.inverse()` and a log-determinant."""
 
 from keras_flows.core.flow_layer import FlowLayer, Inverse
+from keras_flows.layers.actnorm import Actnorm
 from keras_flows.layers.autoregressive import MaskedAutoregressive
 from keras_flows.layers.batch_norm import BatchNormFlow
 from keras_flows.layers.chain import Chain
@@ -10,20 +11,19 @@ from keras_flows.layers.cond_actnorm import CondActnorm
 from keras_flows.layers.constrained import Constrained
 from keras_flows.layers.couple_wrapper import AddCouple, AffineCouple, CoupleWrapper
 from keras_flows.layers.coupling import Coupling
-from keras_flows.layers.dequantize import (
-    Dequantize,
-    GaussianNoise,
-    Logit,
-    Quantize,
-    Rescale,
-    UniformNoise,
-)
+from keras_flows.layers.dequantize import Dequantize, Quantize
 from keras_flows.layers.inv_conv import InvConv, InvDense
+from keras_flows.layers.logit import Logit
+from keras_flows.layers.noise import GaussianNoise, UniformNoise
 from keras_flows.layers.patchify import Patchify, UnPatchify
 from keras_flows.layers.permute import Permute, Shuffle
-from keras_flows.layers.scale import Actnorm, Scale, Standardize
-from keras_flows.layers.split import Concat, ConcatVector, Split, SplitVector
-from keras_flows.layers.squeeze import Reshape, Squeeze, UnSqueeze
+from keras_flows.layers.rescale import Rescale
+from keras_flows.layers.reshape import Reshape
+from keras_flows.layers.scale import Scale
+from keras_flows.layers.split import Concat, Split
+from keras_flows.layers.split_vector import ConcatVector, SplitVector
+from keras_flows.layers.squeeze import Squeeze, UnSqueeze
+from keras_flows.layers.standardize import Standardize
 from keras_flows.layers.standardize_context import StandardizeContext
 from keras_flows.layers.transformer import TransformerAutoregressive
 

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_flows.core.flow_layer import positions, register
 from keras_flows.core.ledger import record
-from keras_flows.layers.scale import DataInit
+from keras_flows.layers.data_init import DataInit
 
 
 @register
@@ -14,16 +14,17 @@ class BatchNormFlow(DataInit):
     """Batch normalisation: z = exp(k) (x - mean) / sqrt(var + epsilon) + b.
 
     log|det dz/dx| = positions * sum(k - 1/2 log(var + epsilon)), a scalar in
-    nats. In training mean and variance are the batch's, and gradients go
-    through them; the density, samples and the inverse use running averages,
-    which `adapt` starts from the first batch. A batch of one vector has no
-    variance: it is normalised by the running averages and leaves them as they
-    are.
+    nats. In training, mean and variance are those of the batch, and gradients
+    go through them. The density, samples and the inverse use running averages,
+    which `adapt` initialises from the first batch. A batch of one vector has
+    no variance: it is normalised by the running averages and does not change
+    them.
 
     Args:
-        momentum: of the running averages.
-        affine: whether k and b are trained (as in MAF) or left out (RealNVP).
-        epsilon: added to the variance.
+        momentum: momentum of the running averages.
+        affine: whether there are trained k and b, as in MAF; RealNVP has none.
+        data_init: whether `adapt` sets the running averages.
+        epsilon: number added to the variance.
 
     Shapes: `(..., channels)` to the same. Papers: RealNVP (1605.08803)
     section 3.7 and appendix E, MAF (1705.07057) section 3.1 and appendix B.
@@ -51,7 +52,7 @@ class BatchNormFlow(DataInit):
                 shape=(self.size,),
                 initializer=initializer,
                 trainable=trainable,
-                aggregation="none" if trainable else "mean",  # of what several devices assign
+                aggregation="none" if trainable else "mean",  # averages assigned by several devices
             )
 
         self.mean, self.variance = weight("mean"), weight("variance", "ones")
@@ -67,18 +68,18 @@ class BatchNormFlow(DataInit):
         if not training or not self.trainable:
             return super().call(inputs)
         self._adapt_if_asked(inputs)
-        running, now = (self.mean, self.variance), self._moments(inputs)
-        z, log_det = self._normalize(inputs, *now)
-        for average, value in zip(running, now):
+        running, moments = (self.mean, self.variance), self._batch_moments(inputs)
+        z, log_det = self._normalize(inputs, *moments)
+        for average, value in zip(running, moments):
             value = ops.stop_gradient(value)
             average.assign(self.momentum * average + (1 - self.momentum) * value)
         record(self, log_det)
         return z
 
-    def _moments(self, x):
-        """Mean and variance of the batch; the running ones for a batch of one vector.
+    def _batch_moments(self, x):
+        """Mean and variance of the batch; the running averages for a batch of one vector.
 
-        From sums, because `ops.var` turns float64 into float32 on JAX and torch.
+        Computed by `ops.sum`, because `ops.var` turns float64 into float32 on JAX and torch.
         """
         axes, count = tuple(range(len(x.shape) - 1)), math.prod(ops.shape(x)[:-1])
         mean = ops.sum(x, axis=axes) / ops.cast(count, x.dtype)

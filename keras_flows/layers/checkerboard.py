@@ -1,29 +1,30 @@
-"""Checkerboard coupling: black cells move white ones."""
+"""Checkerboard coupling: the cells of one colour move those of the other."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_flows.core.flow_layer import register
-from keras_flows.layers.coupling import BaseCoupling
+from keras_flows.layers.base_coupling import BaseCoupling
 
 
 @register
 class CheckerboardCouple(BaseCoupling):
     """Coupling of the two colours of a checkerboard: z2 = (x2 - t) exp(s), [t, s] = net(x1).
 
-    Where the width is even each colour is gathered into a picture of half the
-    width, so that the network does half the work of a masked one. Gathering
-    moves the cells of every other row by one, hence the network is given one
-    channel more, 1 on even rows and -1 on odd ones. Where the width is odd
-    the network gets the whole picture with the moved cells at 0, and 1 or -1
-    for the colour in the channel more.
+    If the width is even, each colour is gathered into a picture of half the
+    width, so that the network does half the work that a mask would cost.
+    Gathering shifts the cells of every other row by one, so the network gets
+    an extra channel that is 1 on even rows and -1 on odd rows. If the width is
+    odd, the network gets the whole picture with the moving cells set to 0, and
+    the extra channel is 1 or -1 for the colour of a cell.
 
     Args:
         net: Keras layer or model from `(batch, h, w', c + 1)` to `(batch, h,
             w', c)` (additive), `(batch, h, w', 2c)`, t before s (affine), or
-            `(batch, h, w', (3 bins - 1) c)` (spline); w' is half the width,
-            or all of it where it is odd. With a context from a list of both.
+            `(batch, h, w', (3 bins - 1) c)` (spline); w' is half the width if
+            that is even, otherwise the whole width. With a context the input
+            is a list of both.
         mode, scale, bins, tail_bound: as in `Coupling`.
         flip: whether the other colour moves.
 
@@ -49,11 +50,11 @@ class CheckerboardCouple(BaseCoupling):
         self.gathers = width % 2 == 0
         part = (batch, height, width // 2 if self.gathers else width, channels)
         rows, columns = np.indices((height, 1 if self.gathers else width))
-        # 1 where the even colour comes first: in even rows, or on its own cells.
+        # 1 where the even colour is first: in even rows, or on the cells of that colour.
         self._sign = 1.0 - 2.0 * ((rows + columns) % 2)[None, ..., None]
         return part, part
 
-    def _spec(self, shape):
+    def _data_spec(self, shape):
         return keras.InputSpec(shape=(None, *shape[1:]))
 
     def _signs(self):
@@ -85,8 +86,8 @@ class CheckerboardCouple(BaseCoupling):
         params = super()._params(x1, context)
         if self.gathers:
             return params
-        moved = self._ordered(self._masks())[1]
-        if self.spline:  # whose parameters of 0 are the identity
-            return params * moved[..., None]
+        moving = self._ordered(self._masks())[1]
+        if self.spline:  # with parameters 0 it is the identity
+            return params * moving[..., None]
         shift, log_scale = params
-        return shift * moved, None if log_scale is None else log_scale * moved
+        return shift * moving, None if log_scale is None else log_scale * moving

@@ -16,17 +16,18 @@ from keras_flows.core.signatures import ByName
 
 @register
 class CondActnorm(ByName, FlowLayer):
-    """Affine map given by a condition: z = exp(k(c)) x + b(c), log|det dz/dx| = sum(k(c)).
+    """Affine map that depends on a condition: z = exp(k(c)) x + b(c), log|det dz/dx| = sum(k(c)).
 
-    Takes [x, c]. For pictures k and b come from c by a 3x3 convolution, or,
-    where c is a vector (a class, say), by a dense layer and are the same at
-    every position; for vectors by a dense layer. Both start at zero, so that
-    the layer starts as the identity. It is the conditional prior of a split
-    in the blog series' Glow and of Glow (1807.03039) section 3.6.
+    Takes [x, c]. If c is a picture, a 3x3 convolution computes k and b. If c
+    is a vector, such as a class, a dense layer does, and k and b are the same
+    at every position of x. The network starts at zero, so that the layer
+    starts as the identity. The layer is the conditional prior of a split in
+    the blog series' Glow and in Glow (1807.03039) section 3.6.
 
-    Shapes: x `(batch, ..., channels)`, c a vector or of the same sides and
-    any channels, to x's shape; log-det `(batch,)` in nats. Raises ValueError
-    for other ranks than 2 and 4 or sides that differ.
+    Shapes: x `(batch, ..., channels)`; c `(batch, size)`, or a picture with
+    the height and width of x; the output has x's shape, the log-det `(batch,)`
+    is in nats. Raises ValueError for ranks other than 2 and 4, and for
+    pictures of different sides.
 
     >>> z = CondActnorm()([x, condition])
     """

@@ -1,4 +1,4 @@
-"""Columns with limits: positive numbers, shares, angles."""
+"""Columns with limits, such as positive numbers, shares and angles."""
 
 import numpy as np
 from keras import ops
@@ -8,23 +8,25 @@ from keras_flows.core.flow_layer import FlowLayer, fixed_last_axis, known_size, 
 
 @register
 class Constrained(FlowLayer):
-    """Columns with limits to the whole line: z = log(x - low) - log(high - x).
+    """Maps columns with limits to the whole line: z = log(x - low) - log(high - x).
 
-    The first term is there where a column has a lower limit, the second where it has an upper
-    one; a column without limits stays as it is. log|det dz/dx| is the sum of
-    log(high - low) - log(x - low) - log(high - x) where there are both, of -log(x - low) or
-    -log(high - x) where there is one; shape `(batch,)`, in nats. Put the layer
-    first, before `Standardize`: samples then lie strictly within the limits,
-    and the density is one of the data.
+    A column with a lower limit only has the first term, with an upper limit
+    only the second, and a column without limits is unchanged. log|det dz/dx|
+    is the sum of log(high - low) - log(x - low) - log(high - x) for columns
+    with both limits, and of -log(x - low) or -log(high - x) for those with
+    one; shape `(batch,)`, in nats. Put the layer first, before `Standardize`:
+    samples then lie strictly within the limits, and the density is that of
+    the data.
 
     Args:
-        support: for each column None, "positive", or a pair (low, high) of
-            which one may be None. "positive" is (0, None). ValueError otherwise.
+        support: for each column None, "positive", or a pair (low, high), one
+            of which may be None. "positive" means (0, None). ValueError for
+            anything else.
 
     Shapes: `(..., columns)` to the same. Data on a limit or beyond it has the
     density 0, a log-determinant of -inf; `adapt` raises a ValueError that
-    names the row and the column. For a column that reaches its limit, as
-    counts with zeros do, choose wider limits.
+    names the row and the column. For a column that reaches its limit, such as
+    counts with zeros, choose wider limits.
 
     >>> z = Constrained([None, "positive", (0, 1)])(x)
     >>> flow = MAF(3, support=[None, "positive", (0, 1)]); flow.adapt(x); flow.fit(x)
@@ -47,7 +49,7 @@ class Constrained(FlowLayer):
         self.input_spec = fixed_last_axis(len(self.support))
 
     def adapt(self, inputs):
-        """Raises a ValueError where the data is not within the limits; initialises nothing."""
+        """Raises a ValueError if data is not within the limits; there is nothing to initialise."""
         x = np.asarray(ops.convert_to_numpy(inputs)).reshape(-1, len(self.support))
         low, high = (limit.astype(x.dtype) for limit in (self.low, self.high))
         outside = (x <= low) | (x >= high)
@@ -59,12 +61,12 @@ class Constrained(FlowLayer):
                 f"Received: {x[row, column]:g} in row {row}."
             )
 
-    def _masks(self):
-        """Where there is a lower limit, and where an upper one."""
+    def _has_limits(self):
+        """Which columns have a lower limit, and which an upper one."""
         return [ops.convert_to_tensor(np.isfinite(v)) for v in (self.low, self.high)]
 
     def _constants(self, *values):
-        """Tensors of these, 0 where they are infinite."""
+        """The values as tensors, with 0 for infinity."""
         finite = [np.nan_to_num(v, posinf=0, neginf=0) for v in values]
         return [ops.convert_to_tensor(v, self.compute_dtype) for v in finite]
 
@@ -79,7 +81,7 @@ class Constrained(FlowLayer):
         return np.log(np.where(np.isfinite(width), width, 1))
 
     def encode(self, x):
-        above, below = self._masks()
+        above, below = self._has_limits()
         low, high, middle, log_width = self._constants(
             self.low, self.high, self._middle(), self._log_width()
         )
@@ -91,7 +93,7 @@ class Constrained(FlowLayer):
         return ops.where(above | below, over - under, x), self.sum(log_slope)
 
     def decode(self, z):
-        above, below = self._masks()
+        above, below = self._has_limits()
         low, high, width, log_width = self._constants(
             self.low, self.high, self.high - self.low, self._log_width()
         )
@@ -106,7 +108,7 @@ class Constrained(FlowLayer):
         return self._within(x), self.sum(log_slope)
 
     def _within(self, x):
-        """x, where rounding has put it on a limit just within."""
+        """x, moved strictly inside where rounding has put it on a limit."""
         low, high = (limit.astype(self.compute_dtype) for limit in (self.low, self.high))
         tiny = np.finfo(low.dtype).tiny  # smaller numbers count as 0 in compiled code
         least = np.where(low == 0, tiny, np.nextafter(low, high))
@@ -121,7 +123,7 @@ class Constrained(FlowLayer):
 
 
 def _limits(kind):
-    """(low, high) of one entry of a support, infinite where there is no limit."""
+    """(low, high) for one entry of a support; infinite where there is no limit."""
     low, high = {None: (None, None), "positive": (0, None)}.get(kind) or _pair(kind)
     return -np.inf if low is None else low, np.inf if high is None else high
 

@@ -1,4 +1,4 @@
-"""Couplings of two parts, in the functional style of the blog series: networks outside, or held."""
+"""Couplings of two tensors, in the style of the blog series."""
 
 import keras
 from keras import ops
@@ -10,12 +10,12 @@ from keras_flows.core.signatures import ByName
 
 @register
 class AddCouple(ByName, FlowLayer):
-    """Additive coupling with a shift from outside: [x1, x2, m] -> [x1, x2 - m], log-det 0.
+    """Additive coupling whose shift is an input: [x1, x2, m] -> [x1, x2 - m], log-det 0.
 
-    `m` is any network's output for x1, in the functional style of the blog
-    series. The inverse takes [z1, z2, m] and gives [z1, z2 + m]; `invert`
-    evaluates the network again by itself. Shapes: three tensors, `m` of x2's
-    shape; raises ValueError otherwise. Paper: NICE (1410.8516) section 3.2.
+    `m` is the output of any network for x1, in the functional style of the
+    blog series. The inverse maps [z1, z2, m] to [z1, z2 + m]; `invert`
+    evaluates the network again. Shapes: three tensors, with `m` of x2's
+    shape; ValueError otherwise. Paper: NICE (1410.8516) section 3.2.
 
     >>> x1, x2 = AddCouple()([x1, x2, network(x1)])
     """
@@ -44,13 +44,13 @@ class AddCouple(ByName, FlowLayer):
 
 @register
 class AffineCouple(ByName, FlowLayer):
-    """Affine coupling with t, s from outside: [x1, x2, t, s] -> [x1, x2 exp(s) + t].
+    """Affine coupling whose t and s are inputs: [x1, x2, t, s] -> [x1, x2 exp(s) + t].
 
-    log|det dz/dx| = sum(s), in nats; with [x1, x2, t] s is 0 and the log-det
-    0. The inverse takes [z1, z2, t, s] or [z1, z2, t]. Shapes: tensors of
-    which t and s have x2's shape; raises ValueError otherwise. The layer of
-    the blog series; `AddCouple` subtracts its shift. Paper: RealNVP
-    (1605.08803) section 3.2.
+    log|det dz/dx| = sum(s), in nats; without s, for [x1, x2, t], it is 0. The
+    inverse takes [z1, z2, t, s] or [z1, z2, t]. Shapes: t and s have x2's
+    shape; ValueError otherwise. This is the layer of the blog series, which
+    adds its shift; `AddCouple` subtracts it. Paper: RealNVP (1605.08803)
+    section 3.2.
 
     >>> x1, x2 = AffineCouple()([x1, x2, shift_net(x1), log_scale_net(x1)])
     """
@@ -84,18 +84,18 @@ class AffineCouple(ByName, FlowLayer):
 
 @register
 class CoupleWrapper(ByName, FlowLayer):
-    """Coupling of two parts that holds its networks: [x1, x2] -> [x1, x2 exp(s(x1)) + t(x1)].
+    """Coupling of two tensors with its networks: [x1, x2] -> [x1, x2 exp(s(x1)) + t(x1)].
 
-    log|det dz/dx| = sum(s(x1)), in nats. The layer of the blog series' Glow,
-    between `Split` and `Concat`; `Coupling(net)` does all three and has one
-    network for t and s.
+    log|det dz/dx| = sum(s(x1)), in nats. This is the layer of the blog series'
+    Glow, used between `Split` and `Concat`; `Coupling(net)` does all three and
+    has one network for t and s.
 
     Args:
         shift_model: Keras layer or model t from x1 to x2's shape.
         log_scale_model: the same for s; None for s = 0, with log-det 0.
 
-    Shapes: two tensors to the same. Raises ValueError if a network's output
-    has not x2's shape. Paper: RealNVP (1605.08803) section 3.2.
+    Shapes: two tensors to the same. Raises ValueError if the output of a
+    network does not have x2's shape. Paper: RealNVP (1605.08803) section 3.2.
 
     >>> x1, x2 = Split()(x)
     >>> x = Concat()(CoupleWrapper(network)([x1, x2]))
@@ -122,15 +122,15 @@ class CoupleWrapper(ByName, FlowLayer):
         first, second = (tuple(shape) for shape in input_shape)
         self.input_spec = [keras.InputSpec(shape=(None, *shape[1:])) for shape in (first, second)]
         for model in self._models:
-            given = tuple(model(keras.KerasTensor(first, self.compute_dtype)).shape)
-            if given[1:] != second[1:]:
+            output_shape = tuple(model(keras.KerasTensor(first, self.compute_dtype)).shape)
+            if output_shape[1:] != second[1:]:
                 raise ValueError(
                     f"The networks of '{self.name}' must turn {first} into {second}. "
-                    f"Received: '{model.name}', which gives {given}."
+                    f"Received: '{model.name}' with outputs of shape {output_shape}."
                 )
 
     def _params(self, x1):
-        # Whatever log-determinants the networks' own layers have are none of the map's.
+        # A ledger, because log-determinants of layers in the networks do not belong to the map.
         with Ledger(Ledger.active()):
             return [ops.cast(model(x1), self.compute_dtype) for model in self._models]
 

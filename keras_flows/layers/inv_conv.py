@@ -1,4 +1,4 @@
-"""Invertible 1x1 convolution in PLU form."""
+"""Invertible 1x1 convolutions and dense layers in PLU form."""
 
 import numpy as np
 from keras import ops
@@ -16,7 +16,7 @@ from keras_flows.core.signatures import ByName
 
 
 def plu(matrix):
-    """P, L, U with matrix = P L U, by Gaussian elimination with partial pivoting."""
+    """P, L and U with matrix = P L U, by Gaussian elimination with partial pivoting."""
     n = len(matrix)
     u, lower, order = matrix.astype("float64"), np.eye(n), np.arange(n)
     for k in range(n - 1):
@@ -29,9 +29,9 @@ def plu(matrix):
 
 
 def _inverse(lower):
-    """The inverse of a lower triangle, by those of ever larger blocks on its diagonal.
+    """The inverse of a lower triangular matrix, from inverses of larger and larger diagonal blocks.
 
-    Products of matrices: solvers' threads wait for each other on JAX.
+    By matrix products, because threads of triangular solvers wait for each other on JAX.
     """
     n = lower.shape[-1]
     if n > 64:
@@ -58,15 +58,15 @@ class InvConv(FlowLayer):
 
     W = P (L + I) (U + diag(sign exp(s))): the permutation P and the signs are
     fixed, the strictly triangular L and U and the log-diagonal s are trained.
-    W starts as a random rotation or permutation. The inverses of both triangles are products of
-    matrices; no determinant is ever taken.
+    W starts as a random rotation or permutation. Both triangles are inverted
+    by matrix products, and the log-det needs no determinant.
 
     Args:
-        seed: integer that fixes the start.
-        start: "rotation" or, for columns that mean something by themselves,
-            "permutation".
+        seed: integer seed of the initial W.
+        start: "rotation", or "permutation" to keep columns separate at first,
+            as for tables.
 
-    Shapes: `(..., channels)` of any rank to the same; a log-det is a scalar
+    Shapes: `(..., channels)` of any rank to the same; the log-det is a scalar
     in nats. Raises ValueError for another start. Paper: Glow (1807.03039)
     section 3.2.
 
@@ -105,7 +105,7 @@ class InvConv(FlowLayer):
         )
 
     def prepare(self, method, *, p, sign, lower, upper, log_diagonal, **_):
-        """The kernel that a direction multiplies by, and its log-determinant at one position."""
+        """The kernel of a direction, and its log-determinant at one position."""
         mask, eye = (ops.convert_to_tensor(m, self.compute_dtype) for m in (self._mask, self._eye))
         diagonal = (sign * ops.exp(log_diagonal))[..., None, :]
         lower, upper = lower * mask + eye, upper * _transposed(mask) + eye * diagonal
@@ -115,7 +115,7 @@ class InvConv(FlowLayer):
             return kernel, log_det
         first, last = _inverse(_transposed(upper)), _inverse(lower)
         inverse = _transposed(p @ _transposed(last) @ first)
-        # A step of Newton's, to the inverse of the kernel as it was rounded for encoding.
+        # A Newton step towards the inverse of the kernel as rounded for encoding.
         return inverse + inverse @ (eye - kernel @ inverse), -log_det
 
     def encode(self, x):
@@ -128,7 +128,7 @@ class InvConv(FlowLayer):
 
     @staticmethod
     def _mix(x, kernel):
-        # One matrix product: with more axes some backends broadcast the kernel.
+        # One product of matrices: for more axes some backends broadcast the kernel.
         return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, (-1, *ops.shape(x)[1:]))
 
     def get_config(self):
@@ -139,15 +139,15 @@ class InvConv(FlowLayer):
 class InvDense(ByName, InvConv):
     """Invertible dense layer without a bias: z = x W, log|det dz/dx| = positions * sum(s).
 
-    `InvConv` by its name in the blog series, where it mixes vectors as well
-    as the channels of pictures: the same factors of W, the same start. Both
-    arguments go by name: by position the first would mean `isinverse` there.
+    This is `InvConv` under its name in the blog series, where it mixes vectors
+    and the channels of pictures. Arguments are passed by name: by position the
+    first one means `isinverse` in the blog series.
 
     Args:
-        seed: integer that fixes the start.
+        seed: integer seed of the initial W.
         start: "rotation" or "permutation".
 
-    Shapes: `(..., d)` to the same; a log-det is a scalar in nats. Paper: Glow
+    Shapes: `(..., d)` to the same; the log-det is a scalar in nats. Paper: Glow
     (1807.03039) section 3.2.
 
     >>> dense = InvDense(); z = dense(x); x = dense.inverse()(z)

@@ -5,25 +5,27 @@ from keras import ops
 from keras_flows.core.flow_layer import FlowLayer, register
 
 
-def sides(patch):
-    """Height and width of a patch, given as one number or two."""
-    two = patch if isinstance(patch, (list, tuple)) else (patch, patch)
-    if len(two) != 2 or min(two) < 1 or any(int(side) != side for side in two):
-        raise ValueError(f"patch is a whole number of 1 or more, or two. Received: patch={patch}.")
-    return tuple(int(side) for side in two)
+def patch_sides(patch):
+    """Height and width of a patch, from one number or a pair."""
+    sides = patch if isinstance(patch, (list, tuple)) else (patch, patch)
+    if len(sides) != 2 or min(sides) < 1 or any(int(side) != side for side in sides):
+        raise ValueError(
+            f"patch is a whole number of 1 or more, or a pair. Received: patch={patch}."
+        )
+    return tuple(int(side) for side in sides)
 
 
 @register
 class Patchify(FlowLayer):
-    """Cuts pictures into patches, row by row: one vector a patch, log-det 0.
+    """Cuts pictures into patches, row by row, with one vector for each patch; log-det 0.
 
-    A vector has its patch's pixels row by row, channels last.
+    A vector has the pixels of its patch row by row, channels last.
 
     Args:
         patch: side of a patch, or (height, width).
 
     Shapes: `(batch, h, w, c)` to `(batch, h w / (p q), p q c)`. Raises ValueError
-    if the sides are not divisible by the patch's. Paper: TarFlow (2412.06329) section 2.
+    if the sides are not divisible by those of a patch. Paper: TarFlow (2412.06329) section 2.
 
     >>> tokens = Patchify(4)(images)
     """
@@ -32,7 +34,7 @@ class Patchify(FlowLayer):
 
     def __init__(self, patch=4, **kwargs):
         super().__init__(**kwargs)
-        self.patch = sides(patch)
+        self.patch = patch_sides(patch)
         self.picture = None
 
     def build(self, input_shape):
@@ -45,18 +47,18 @@ class Patchify(FlowLayer):
         self.picture = shape
 
     def encode(self, x):
-        return cut(x, self.picture, self.patch), None
+        return cut_patches(x, self.picture, self.patch), None
 
     def decode(self, z):
-        return joined(z, self.picture, self.patch), None
+        return join_patches(z, self.picture, self.patch), None
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], *patches(input_shape[1:], self.patch))
+        return (input_shape[0], *patches_shape(input_shape[1:], self.patch))
 
     def _make_inverse(self):
         if self.picture is None:
             raise ValueError(
-                f"The inverse of '{self.name}' needs to know the pictures' shape: call the layer "
+                f"The inverse of '{self.name}' needs the shape of the pictures: call the layer "
                 "first, or make UnPatchify(image_shape, patch). Received: no shape."
             )
         return UnPatchify(self.picture, self.patch, dtype=self.dtype_policy.name)
@@ -67,7 +69,7 @@ class Patchify(FlowLayer):
 
 @register
 class UnPatchify(FlowLayer):
-    """Pictures of patches: the inverse of `Patchify`, log-det 0.
+    """Joins patches to pictures: the inverse of `Patchify`, log-det 0.
 
     Args:
         image_shape: (height, width, channels) of the pictures.
@@ -83,7 +85,7 @@ class UnPatchify(FlowLayer):
 
     def __init__(self, image_shape, patch=4, **kwargs):
         super().__init__(**kwargs)
-        self.image_shape, self.patch = tuple(int(s) for s in image_shape), sides(patch)
+        self.image_shape, self.patch = tuple(int(s) for s in image_shape), patch_sides(patch)
         shape = self.image_shape
         if len(shape) != 3 or min(shape) < 1 or any(s % p for s, p in zip(shape, self.patch)):
             raise ValueError(
@@ -92,18 +94,18 @@ class UnPatchify(FlowLayer):
             )
 
     def build(self, input_shape):
-        wanted = patches(self.image_shape, self.patch)
-        if tuple(input_shape[1:]) != wanted:
+        expected = patches_shape(self.image_shape, self.patch)
+        if tuple(input_shape[1:]) != expected:
             raise ValueError(
-                f"UnPatchify({self.image_shape}, {self.patch}) takes {(None, *wanted)}. "
+                f"UnPatchify({self.image_shape}, {self.patch}) takes {(None, *expected)}. "
                 f"Received: shape={tuple(input_shape)}."
             )
 
     def encode(self, x):
-        return joined(x, self.image_shape, self.patch), None
+        return join_patches(x, self.image_shape, self.patch), None
 
     def decode(self, z):
-        return cut(z, self.image_shape, self.patch), None
+        return cut_patches(z, self.image_shape, self.patch), None
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.image_shape)
@@ -117,19 +119,21 @@ class UnPatchify(FlowLayer):
         return {**super().get_config(), "image_shape": self.image_shape, "patch": self.patch}
 
 
-def patches(shape, patch):
-    """How many patches there are, and the numbers in each."""
+def patches_shape(shape, patch):
+    """The number of patches, and the size of each vector."""
     (h, w, c), (p, q) = shape, patch
     return h * w // (p * q), p * q * c
 
 
-def cut(x, shape, patch):
+def cut_patches(x, shape, patch):
+    """Pictures of `shape` as vectors of patches."""
     (h, w, c), (p, q) = shape, patch
     x = ops.reshape(x, (-1, h // p, p, w // q, q, c))
-    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, *patches(shape, patch)))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, *patches_shape(shape, patch)))
 
 
-def joined(x, shape, patch):
+def join_patches(x, shape, patch):
+    """Vectors of patches as pictures of `shape`."""
     (h, w, c), (p, q) = shape, patch
     x = ops.reshape(x, (-1, h // p, w // q, p, q, c))
     return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, h, w, c))

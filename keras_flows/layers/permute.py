@@ -28,13 +28,13 @@ class Shuffle(FlowLayer):
 
     Args:
         mode: "reverse" (NICE of the blog series) or "random".
-        idxs: an order of your own, a permutation of `range(channels)`. The
-            blog's `Shuffle(idxs, mode)`, with the order first, works too.
-        seed: integer that fixes the random order.
+        idxs: the order, a permutation of `range(channels)`, instead of a mode.
+            The blog's `Shuffle(idxs, mode)`, with the order first, works too.
+        seed: integer seed of the random order.
 
-    A random or given order is a weight: it is saved with the model, also by
-    `save_weights`. Shapes: `(..., channels)` to the same. Raises ValueError
-    for an unknown mode and for `idxs` that are no permutation of the axis.
+    An order other than "reverse" is a weight: it is saved with the model, also
+    by `save_weights`. Shapes: `(..., channels)` to the same. Raises ValueError
+    for an unknown mode and for `idxs` that are not a permutation of the axis.
     Paper: NICE (1410.8516) section 3.2; Glow (1807.03039) section 3.2 for images.
 
     >>> z = Shuffle("random", seed=0)(x)
@@ -44,7 +44,7 @@ class Shuffle(FlowLayer):
 
     def __init__(self, mode="reverse", idxs=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(mode, str):  # the blog's order of arguments
+        if not isinstance(mode, str):  # arguments in the order of the blog series
             mode, idxs = "reverse" if idxs is None else idxs, mode
         if not isinstance(mode, str) or mode not in ("reverse", "random"):
             raise ValueError(f"mode is 'reverse' or 'random'. Received: mode={shortened(mode)}.")

@@ -1,18 +1,18 @@
-"""Cutting the last axis in parts, and joining parts again."""
+"""Cutting the last axis into contiguous parts, and joining them again."""
 
 from keras import ops
 
 from keras_flows.core.flow_layer import FlowLayer, check_list, known_size, register
 
 
-def cut(layer, x, sizes):
-    """Contiguous parts of the last axis."""
+def split_last_axis(layer, x, sizes):
+    """Contiguous parts of the last axis, of these sizes."""
     if sum(sizes) != x.shape[-1]:
         raise ValueError(
-            f"{type(layer).__name__} has parts of sizes {sizes}, {sum(sizes)} in all, "
-            f"for a last axis of {x.shape[-1]}. Received: shape={tuple(x.shape)}."
+            f"{type(layer).__name__} needs a last axis of {sum(sizes)}, for parts of sizes "
+            f"{sizes}. Received: shape={tuple(x.shape)}."
         )
-    # Unlike slices, whose gradients TensorFlow pads one by one.
+    # Not by slices: TensorFlow pads their gradients one by one.
     at = [sum(sizes[:i]) for i in range(1, len(sizes))]
     return list(ops.split(x, len(sizes) if len(set(sizes)) == 1 else at, axis=-1))
 
@@ -25,85 +25,6 @@ def check_joinable(layer, shapes, count=None):
             f"{type(layer).__name__} joins parts that agree in all but the last axis. "
             f"Received: shapes {shapes}."
         )
-
-
-def interleave(even, odd):
-    """Even positions from `even`, odd ones from `odd`, along the last axis."""
-    extra = even.shape[-1] - odd.shape[-1]
-    if extra not in (0, 1):
-        raise ValueError(
-            "The even part must have as many positions as the odd one, or one more. "
-            f"Received: {tuple(even.shape)} and {tuple(odd.shape)}."
-        )
-    if extra:
-        odd = ops.concatenate([odd, even[..., :1]], axis=-1)
-    pairs = ops.stack([even, odd], axis=-1)
-    joined = ops.reshape(pairs, (-1, *ops.shape(even)[1:-1], 2 * even.shape[-1]))
-    return joined[..., :-1] if extra else joined
-
-
-@register
-class SplitVector(FlowLayer):
-    """Splits the last axis by parity: x -> [x[..., 0::2], x[..., 1::2]], log-det 0.
-
-    Shapes: `(..., d)` to `(..., ceil(d/2))` and `(..., floor(d/2))`.
-    Raises ValueError if d is below 2. Paper: NICE (1410.8516) section 5.1.
-
-    >>> even, odd = SplitVector()(x)
-    """
-
-    volume_preserving = True
-
-    def build(self, input_shape):
-        if known_size(self, input_shape) < 2:
-            raise ValueError(
-                "SplitVector needs two positions or more on the last axis. "
-                f"Received: input_shape={tuple(input_shape)}."
-            )
-
-    def encode(self, x):
-        return [x[..., 0::2], x[..., 1::2]], None
-
-    def decode(self, z):
-        return interleave(*z), None
-
-    def compute_output_shape(self, input_shape):
-        *lead, size = input_shape
-        return [(*lead, (size + 1) // 2), (*lead, size // 2)]
-
-    def _make_inverse(self):
-        return ConcatVector(dtype=self.dtype_policy.name)
-
-
-@register
-class ConcatVector(FlowLayer):
-    """Interleaves two parts along the last axis: the inverse of `SplitVector`, log-det 0.
-
-    Shapes: `(..., ceil(d/2))` and `(..., floor(d/2))` to `(..., d)`. Raises
-    ValueError if the parts are not of equal length or the first one longer by 1.
-
-    >>> x = ConcatVector()([even, odd])
-    """
-
-    volume_preserving = True
-
-    encode = SplitVector.decode
-    decode = SplitVector.encode
-
-    def build(self, input_shape):
-        check_joinable(self, input_shape, 2)
-
-    def compute_output_shape(self, input_shape):
-        (*lead, even), (*_, odd) = input_shape
-        if even - odd not in (0, 1):
-            raise ValueError(
-                "ConcatVector needs parts of equal length, or the first longer by 1. "
-                f"Received: shapes {input_shape}."
-            )
-        return (*lead, even + odd)
-
-    def _make_inverse(self):
-        return SplitVector(dtype=self.dtype_policy.name)
 
 
 @register
@@ -141,7 +62,7 @@ class Split(FlowLayer):
         self.sizes(known_size(self, input_shape))
 
     def encode(self, x):
-        return cut(self, x, self.sizes(x.shape[-1])), None
+        return split_last_axis(self, x, self.sizes(x.shape[-1])), None
 
     def decode(self, z):
         return ops.concatenate(z, axis=-1), None
@@ -161,8 +82,8 @@ class Concat(FlowLayer):
     """Joins parts along the last axis: the inverse of `Split`, log-det 0.
 
     Args:
-        pattern: sizes of the parts, for an inverse before the layer is built;
-            otherwise they are learned from the inputs.
+        pattern: sizes of the parts, only needed for an inverse before the
+            layer is built; otherwise they are those of the inputs.
 
     Shapes: a list of `(..., d_i)` to `(..., sum d_i)`.
 
@@ -190,7 +111,7 @@ class Concat(FlowLayer):
         return ops.concatenate(x, axis=-1), None
 
     def decode(self, z):
-        return cut(self, z, self.pattern or Split().sizes(z.shape[-1])), None
+        return split_last_axis(self, z, self.pattern or Split().sizes(z.shape[-1])), None
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:-1], sum(shape[-1] for shape in input_shape))
@@ -198,8 +119,8 @@ class Concat(FlowLayer):
     def _make_inverse(self):
         if self.pattern is None:
             raise ValueError(
-                f"The inverse of '{self.name}' needs to know the sizes of the parts: call the "
-                "layer first, or give them. Received: pattern=None."
+                f"The inverse of '{self.name}' needs the sizes of the parts: call the layer "
+                "first, or pass pattern. Received: pattern=None."
             )
         return Split(self.pattern, dtype=self.dtype_policy.name)
 

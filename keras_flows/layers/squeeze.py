@@ -1,13 +1,13 @@
-"""Moving pixels into channels, and reshaping."""
-
-import math
+"""Moving pixels into channels and back."""
 
 from keras import ops
 
 from keras_flows.core.flow_layer import FlowLayer, register
 
 
-class _Factor(FlowLayer):
+class _SpaceChannels(FlowLayer):
+    """Base of the layers that move blocks of `factor` x `factor` pixels."""
+
     def __init__(self, factor=2, **kwargs):
         super().__init__(**kwargs)
         if int(factor) != factor or factor < 2:
@@ -19,18 +19,17 @@ class _Factor(FlowLayer):
 
     def _check(self, shape, **divisors):
         sizes = dict(zip(("batch", "height", "width", "channels"), shape))
-        bad = [n for n, by in divisors.items() if sizes.get(n) and sizes[n] % by]
-        if len(shape) != 4 or bad:
+        undivided = [n for n, by in divisors.items() if sizes.get(n) and sizes[n] % by]
+        if len(shape) != 4 or undivided:
             needs = ", ".join(f"{n} divisible by {by}" for n, by in divisors.items())
             raise ValueError(
                 f"{type(self).__name__}(factor={self.factor}) needs (batch, height, width, "
-                f"channels) with {needs}. "
-                f"Received: shape={tuple(shape)}."
+                f"channels) with {needs}. Received: shape={tuple(shape)}."
             )
 
 
 @register
-class Squeeze(_Factor):
+class Squeeze(_SpaceChannels):
     """Moves blocks of factor x factor pixels into channels, log-det 0.
 
     Channels come out in the order (factor_h, factor_w, channel). Shapes:
@@ -67,7 +66,7 @@ class Squeeze(_Factor):
 
 
 @register
-class UnSqueeze(_Factor):
+class UnSqueeze(_SpaceChannels):
     """Moves channels back into blocks of pixels: the inverse of `Squeeze`, log-det 0.
 
     Shapes: `(batch, h, w, c)` to `(batch, h*f, w*f, c/(f*f))`. Raises
@@ -90,84 +89,3 @@ class UnSqueeze(_Factor):
 
     def _make_inverse(self):
         return Squeeze(self.factor, dtype=self.dtype_policy.name)
-
-
-@register
-class Reshape(FlowLayer):
-    """Gives each sample another shape, log-det 0.
-
-    Args:
-        target_shape: shape of a sample after the layer, without the batch;
-            None for one axis of all elements, as in the blog series' Glow.
-        source_shape: shape before it; learned when the layer is built, needed
-            only for an inverse before that.
-
-    Raises ValueError if the two hold different numbers of elements, and for
-    sizes below 1: none is left open.
-
-    >>> z = Reshape()(images)  # or Reshape((784,))
-    """
-
-    volume_preserving = True
-
-    def __init__(self, target_shape=None, source_shape=None, **kwargs):
-        super().__init__(**kwargs)
-        self.target_shape = self._sizes("target_shape", target_shape)
-        self.source_shape = self._sizes("source_shape", source_shape)
-
-    @staticmethod
-    def _sizes(name, shape):
-        if shape is None:
-            return None
-        sizes = tuple(shape) if hasattr(shape, "__iter__") else (None,)
-        if any(s is None or s < 1 for s in sizes):
-            raise ValueError(
-                f"{name} lists the sizes of a sample, each 1 or more, without the batch axis: "
-                f"(784,), not (-1, 784). Received: {name}={shape}."
-            )
-        return tuple(int(s) for s in sizes)
-
-    def build(self, input_shape):
-        source = tuple(input_shape[1:])
-        if self.target_shape is None and None not in source:
-            self.target_shape = (math.prod(source),)
-        if (
-            None in source
-            or math.prod(source) != math.prod(self.target_shape)
-            or self.source_shape not in (None, source)
-        ):
-            raise ValueError(
-                f"Reshape from {self.source_shape or 'any shape'} to "
-                f"{self.target_shape or 'one axis'} needs samples of known shape and of as many "
-                f"elements. Received: input_shape={tuple(input_shape)}."
-            )
-        self.source_shape = source
-
-    def encode(self, x):
-        return self._reshape(x, self.source_shape, self.target_shape), None
-
-    def decode(self, z):
-        return self._reshape(z, self.target_shape, self.source_shape), None
-
-    def _reshape(self, x, source, target):
-        given = tuple(x.shape[1:])
-        if source is not None and None not in given and given != source:
-            raise ValueError(
-                f"'{self.name}' reshapes {source} to {target}. Received: shape={tuple(x.shape)}."
-            )
-        return ops.reshape(x, (-1, *target))
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], *(self.target_shape or [math.prod(input_shape[1:])]))
-
-    def _make_inverse(self):
-        if self.source_shape is None:
-            raise ValueError(
-                f"The inverse of '{self.name}' needs to know the shape before it: call the layer "
-                "first, or give source_shape. Received: source_shape=None."
-            )
-        return Reshape(self.source_shape, self.target_shape, dtype=self.dtype_policy.name)
-
-    def get_config(self):
-        shapes = {"target_shape": self.target_shape, "source_shape": self.source_shape}
-        return {**super().get_config(), **shapes}

@@ -1,11 +1,11 @@
-"""Contexts of any units, standardised for the networks that see them."""
+"""A fixed scaling of contexts to mean 0 and standard deviation 1."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_flows.core.flow_layer import register
-from keras_flows.core.ledger import is_adapting
+from keras_flows.core.scope import current
 
 
 @register
@@ -13,9 +13,9 @@ class StandardizeContext(keras.layers.Layer):
     """Fixed scaling of a context from data: (c - mean) / std for each column.
 
     An ordinary layer, not a flow layer: a context has no log-determinant.
-    `flow.adapt([x, c])`, or the first `fit`, takes mean and std, once; they are
-    saved and never trained. Columns with a standard deviation below `epsilon`
-    are only shifted. Before that it is the identity.
+    `flow.adapt([x, c])`, or the first `fit`, sets mean and std once; they are
+    saved and never trained. Before that the layer is the identity. Columns
+    with a standard deviation below `epsilon` are only shifted.
 
     Shapes: `(batch, columns)` to the same. Raises ValueError for data that is
     not finite.
@@ -40,7 +40,7 @@ class StandardizeContext(keras.layers.Layer):
         return not (self.built and bool(ops.convert_to_numpy(self.adapted)))
 
     def adapt(self, context):
-        """Takes mean and standard deviation of the rows, once: later calls change nothing."""
+        """Sets mean and standard deviation from the rows, once: later calls change nothing."""
         if not self.built:
             self.build(context.shape)
         if not self.needs_adapt:
@@ -57,7 +57,7 @@ class StandardizeContext(keras.layers.Layer):
         self.adapted.assign(1)
 
     def call(self, context):
-        if is_adapting():
+        if current().adapting:
             self.adapt(context)
         return (context - self.mean) / self.std
 

@@ -8,9 +8,9 @@ from keras_flows.backend.autodiff import gradient
 from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.graph import operations
 from keras_flows.flow.flow import Flow
-from keras_flows.flow.inputs import spread
 from keras_flows.flow.prediction import predict
-from keras_flows.layers.dequantize import GaussianNoise
+from keras_flows.flow.sampling import temperature_per_dimension
+from keras_flows.layers.noise import GaussianNoise
 from keras_flows.layers.transformer import TransformerAutoregressive
 
 SCHEDULES = {"constant": np.ones_like, "linear": lambda t: t}
@@ -99,11 +99,13 @@ class GuidedFlow(Flow):
 
     def _sample(self, n, temperature, seed, batch_size, context, guidance, schedule, denoise):
         if guidance:
-            z = self.prior.sample(n, spread(self, temperature), seed)
+            z = self.prior.sample(n, temperature_per_dimension(self, temperature), seed)
             x = self._decode_guided(z, context, guidance, schedule, batch_size)
         else:
             x = super()._sample(n, temperature, seed, batch_size, context)
-        return self.denoise(x, context, batch_size=self._size(x, batch_size)) if denoise else x
+        if not denoise:
+            return x
+        return self.denoise(x, context, batch_size=self._batch_size(x, batch_size))
 
     def denoise(self, x, context=None, *, batch_size=32):
         """x + std^2 d log p(x | context) / dx: the mean of the clean data given noisy x.
@@ -113,7 +115,7 @@ class GuidedFlow(Flow):
         for a flow trained with another noise. Paper: TarFlow (2412.06329) section 2.
         """
         self._check_noise()
-        x = self.takes.gather(np.asarray(x, self.variable_dtype), context)
+        x = self.inputs_spec.prepare(np.asarray(x, self.variable_dtype), context)
         x, *given = x if self.conditional else [x]
         return np.concatenate(
             [
@@ -140,11 +142,11 @@ class GuidedFlow(Flow):
                 f"training. Received: labels={context}, guidance={guidance}, classes="
                 f"{self.classes}."
             )
-        z, labels = self.takes.gather(ops.convert_to_numpy(z), context, latent=True)
+        z, labels = self.inputs_spec.prepare(ops.convert_to_numpy(z), context, latent=True)
         model = self.guided_decoder
         factors = _factors(schedule, model.inputs[2].shape[1])
         strength = np.broadcast_to(guidance * factors, (len(z), len(factors))).astype(z.dtype)
-        size = self._size(z, batch_size, even=True)
+        size = self._batch_size(z, batch_size, even=True)
         return predict(model, [z, labels, strength], size, flow=self, verbose=0)
 
     @property

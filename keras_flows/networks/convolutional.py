@@ -4,7 +4,8 @@ import keras
 from keras import layers, ops
 
 from keras_flows.core.flow_layer import register
-from keras_flows.layers.scale import Actnorm, Scale
+from keras_flows.layers.actnorm import Actnorm
+from keras_flows.layers.scale import Scale
 from keras_flows.networks.convolution import Convolution, convolved
 
 

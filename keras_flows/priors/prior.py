@@ -15,7 +15,9 @@ class Prior(keras.layers.Layer):
     """
 
     conditional = False
-    label_range = None  # of a prior given labels: `(classes, optional)`
+    # A prior whose context is a label has `(classes, optional)`: the flow checks that labels are
+    # from 0 to classes - 1, or -1 for no class where labels are optional. See docs/own_layer.md.
+    label_range = None
     quantile = None  # of a standard draw, where dimensions are independent
 
     def __init__(self, *, dtype=None, **kwargs):

@@ -1,4 +1,4 @@
-"""Maps of single numbers given by parameters: what couplings and autoregressive layers apply."""
+"""Elementwise transforms with parameters, for couplings and autoregressive layers."""
 
 import math
 
@@ -6,12 +6,12 @@ import numpy as np
 from keras import ops
 
 
-class Affine:
-    """z = (x - t) exp(s), s = r / (1 + |r| / bound), of the two parameters t and r.
+class AffineTransform:
+    """z = (x - t) exp(s) with s = r / (1 + |r| / bound), for two parameters t and r.
 
     The bound keeps data unlike the training set from exploding. Both
-    directions take numbers `(...)` and parameters `(..., 2)`, and give numbers
-    and the logarithms of their derivatives.
+    directions take numbers `(...)` and parameters `(..., 2)`, and return
+    numbers and the logarithms of the slopes.
     """
 
     outputs = 2
@@ -34,16 +34,16 @@ class Affine:
         return z * ops.exp(-log_scale) + shift, -log_scale
 
 
-class Spline:
+class SplineTransform:
     """Monotonic rational-quadratic spline on [-tail_bound, tail_bound], identity outside.
 
-    Of 3 bins - 1 parameters: widths and heights of the bins (softmax) and
-    the slopes at the inner knots (softplus), 1 at the outer ones. Parameters
-    of 0 give the identity. Paper: Neural Spline Flows (1906.04032) section
-    3.1, appendix A.1.
+    It has 3 bins - 1 parameters: widths and heights of the bins (softmax) and
+    the slopes at the inner knots (softplus); the slope at the outer knots is
+    1. With parameters 0 it is the identity. Paper: Neural Spline Flows
+    (1906.04032) section 3.1, appendix A.1.
     """
 
-    smallest = 1e-3  # share of the interval a bin has at least, and slope of a knot
+    smallest = 1e-3  # the least share of the interval for a bin, and the least slope at a knot
 
     def __init__(self, bins, tail_bound):
         if int(bins) != bins or not 2 <= bins < 1 / self.smallest or not tail_bound > 0:
@@ -55,7 +55,7 @@ class Spline:
         self.outputs = 3 * self.bins - 1
 
     def _shares(self, raw):
-        """How much of the interval each bin has."""
+        """The share of the interval for each bin."""
         return self.smallest + (1 - self.smallest * self.bins) * ops.softmax(raw, axis=-1)
 
     def _inner_knots(self, shares):
@@ -64,22 +64,22 @@ class Spline:
         return 2 * self.tail_bound * (shares @ sums) - self.tail_bound
 
     def _slope(self, raw):
-        """At a knot; 1 at raw = 0, as at the outer knots."""
+        """The slope at a knot; 1 for raw = 0, as at the outer knots."""
         return self.smallest + ops.softplus(raw + math.log(math.expm1(1 - self.smallest)))
 
     def _bin(self, value, params, decode):
-        """The bin that a number is in: its left end, size and slopes, and the number itself.
+        """The number, and its bin: left, width, bottom, height, and the slopes at both ends.
 
-        Numbers outside are replaced by 0 before any formula sees them.
+        Numbers outside the interval are replaced by 0, so that all formulas stay finite.
         """
         value = ops.where(self._inside(value), value, ops.zeros_like(value))
         *raw, raw_slopes = ops.split(params, [self.bins, 2 * self.bins], axis=-1)
-        shares = [self._shares(each) for each in raw]  # of widths and of heights
+        shares = [self._shares(each) for each in raw]  # for widths and for heights
         knots = self._inner_knots(shares[int(decode)])
         reached = ops.cast(value[..., None] >= knots, params.dtype)
         one = ops.ones_like(value[..., None])
-        before = ops.concatenate([reached, 0 * one], -1)  # 1 in each bin before the number's
-        here = ops.concatenate([one, reached], -1) - before  # 1 in the number's bin
+        before = ops.concatenate([reached, 0 * one], -1)  # 1 in each bin before the right one
+        here = ops.concatenate([one, reached], -1) - before  # 1 in the right bin
         length = 2 * self.tail_bound
         left, bottom = (length * ops.sum(before * s, -1) - self.tail_bound for s in shares)
         width, height = (length * ops.sum(here * s, -1) for s in shares)
@@ -102,7 +102,7 @@ class Spline:
         return self._result(x, bottom + z, log_slope)
 
     def _rise(self, t, width, height, first, last):
-        """How far the spline has risen at the share t of a bin, and its log slope there."""
+        """The rise of the spline from the left end of a bin to its share t, and the log slope."""
         slope, between = height / width, t * (1 - t)
         bend = slope + (first + last - 2 * slope) * between
         rise = height * (slope * t * t + first * between) / bend
@@ -122,12 +122,14 @@ class Spline:
 
 
 def _share(t):
-    """t in [0, 1], which rounding may have left; its gradient is 1 at both ends too."""
+    """t, clipped to [0, 1] against rounding, with the gradient 1 also at both ends."""
     return t + ops.stop_gradient(ops.clip(t, 0, 1) - t)
 
 
-def make(kind, log_scale_bound, bins, tail_bound):
-    """The map that a layer's options name."""
+def make_transform(kind, log_scale_bound, bins, tail_bound):
+    """The transform for a layer's options."""
     if kind not in ("affine", "spline"):
         raise ValueError(f"transform is 'affine' or 'spline'. Received: transform={kind!r}.")
-    return Affine(log_scale_bound) if kind == "affine" else Spline(bins, tail_bound)
+    if kind == "affine":
+        return AffineTransform(log_scale_bound)
+    return SplineTransform(bins, tail_bound)
