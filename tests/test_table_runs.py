@@ -8,6 +8,7 @@ import pytest
 
 from keras_flows.recipes import maf_tabular, nsf_tabular
 from keras_flows.training import tables
+from keras_flows.training.table_baselines import gaussian, published
 
 SMALL = ["--steps", "1", "--hidden", "8", "--batch-size", "50", "--learning-rate", "0.02"]
 
@@ -93,3 +94,22 @@ def test_the_paper_s_sizes_go_with_its_sets():
     options = maf_tabular.options(["--data", "gas", "--file", "x.txt"])
     assert options.hidden == [100, 100] and options.activation == "tanh"
     assert maf_tabular.options(["--data", "bsds300"]).hidden == [512, 512]
+
+
+def test_published():
+    assert published("power")["MAF(5)"] == 0.14
+    assert published("bsds300")["NSF autoregressive"] == 157.31
+    assert len(published("gas")) == 6 and published("wine.csv") is None
+
+
+def test_gaussian():
+    mix = np.array([[2.0, 0, 0], [1, 0.5, 0], [300, -1, 40]])
+    train, test = (np.random.default_rng(n).normal(size=(n, 3)) @ mix.T + 5 for n in (500, 200))
+    mean, covariance = train.mean(axis=0), np.cov(train.T, bias=True)
+    distance = np.einsum("ni,ij,nj->n", test - mean, np.linalg.inv(covariance), test - mean)
+    nats = -0.5 * (distance + np.linalg.slogdet(2 * np.pi * covariance)[1])
+    expected = nats.mean(), 2 * nats.std() / np.sqrt(200)
+    assert gaussian(train, test) == pytest.approx(expected, rel=1e-9)
+    twice = np.c_[train, train[:, 0] - train[:, 1]].astype("float32")
+    with pytest.raises(ValueError, match=r"linearly.*Received: columns \[1, 2, 4\]"):
+        gaussian(twice, twice)

@@ -1,4 +1,4 @@
-"""Tables from files, the preprocessing of MAF's five sets, and the Gaussian to beat."""
+"""Tables from files, and the preprocessing of MAF's five sets."""
 
 import os
 import sys
@@ -458,22 +458,3 @@ def test_what_load_refuses(tmp_path):
         sets.load(tmp_path / "t.npy")
     with pytest.raises(ValueError, match="power's 8 columns. Received: 2"):
         sets.load("power", tmp_path / "t.npy")
-
-
-def test_published():
-    assert sets.published("power")["MAF(5)"] == 0.14
-    assert sets.published("bsds300")["NSF autoregressive"] == 157.31
-    assert len(sets.published("gas")) == 6 and sets.published("wine.csv") is None
-
-
-def test_gaussian():
-    mix = np.array([[2.0, 0, 0], [1, 0.5, 0], [300, -1, 40]])
-    train, test = (normal(n, 3, seed=n) @ mix.T + 5 for n in (500, 200))
-    mean, covariance = train.mean(axis=0), np.cov(train.T, bias=True)
-    distance = np.einsum("ni,ij,nj->n", test - mean, np.linalg.inv(covariance), test - mean)
-    nats = -0.5 * (distance + np.linalg.slogdet(2 * np.pi * covariance)[1])
-    wanted = nats.mean(), 2 * nats.std() / np.sqrt(200)
-    assert sets.gaussian(train, test) == pytest.approx(wanted, rel=1e-9)
-    twice = np.c_[train, train[:, 0] - train[:, 1]].astype("float32")
-    with pytest.raises(ValueError, match=r"linearly.*Received: columns \[1, 2, 4\]"):
-        sets.gaussian(twice, twice)

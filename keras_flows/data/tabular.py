@@ -1,4 +1,4 @@
-"""What the flows of tables share: MAF's five data sets, any other table, and a Gaussian to beat.
+"""Tables for density estimation: MAF's five data sets, and any other table.
 
 The preprocessing is that of MAF (1705.07057, appendix D) and of the code that its authors
 published, quirks included, since only then do likelihoods compare with published ones.
@@ -20,15 +20,6 @@ SETS = {
     "hepmass": "the folder of UCI's 1000_train.csv and 1000_test.csv",
     "miniboone": "data.npy or npz",
     "bsds300": "BSDS300.hdf5, or npz of 8x8 patches of bytes in train, validation and test",
-}
-# Test log-likelihoods in nats, in the order of SETS: 1705.07057 and 1906.04032.
-PUBLISHED = {
-    "MAF(5)": (0.14, 9.07, -17.70, -11.75, 155.69),
-    "MAF(10)": (0.24, 10.08, -17.73, -12.24, 154.93),
-    "MAF MoG(5)": (0.30, 9.59, -17.39, -11.68, 156.36),
-    "RealNVP(10)": (0.17, 8.33, -18.71, -13.84, 153.28),
-    "NSF coupling": (0.64, 13.09, -14.75, -9.67, 157.54),
-    "NSF autoregressive": (0.66, 13.09, -14.01, -9.22, 157.31),
 }
 POWER_NAMES = ("active power", "voltage", *(f"sub metering {i}" for i in (1, 2, 3)), "time")
 GAS_CONDITIONS = ("Meth", "Eth", "Time")
@@ -74,34 +65,6 @@ def load(name, file=None, seed=0, columns=None, drop=()):
         warnings.simplefilter("ignore")  # repeated values are as the sets' authors left them
         parts, names = LOADERS[name](Path(file))
     return Data(*(x.astype("float32") for x in parts), list(names), name.upper())
-
-
-def published(name):
-    """Published test log-likelihoods of one of `SETS` in nats; None for any other table."""
-    if name not in SETS:
-        return None
-    return {model: row[list(SETS).index(name)] for model, row in PUBLISHED.items()}
-
-
-def gaussian(train, test):
-    """Log-likelihood of `test` in nats, and two standard errors, by the Gaussian of `train`.
-
-    Its mean and its full covariance are those of `train`. Raises ValueError
-    where columns are linearly dependent.
-    """
-    mean, deviation = train.mean(axis=0, dtype="float64"), train.std(axis=0, dtype="float64")
-    z = (train - mean) / deviation
-    variances, axes = np.linalg.eigh(z.T @ z / len(z))
-    if variances[0] < 1e-12:
-        columns = (np.flatnonzero(np.abs(axes[:, 0]) > 1e-3) + 1).tolist()
-        raise ValueError(
-            f"The covariance of {len(train)} rows is singular: columns that depend on each other "
-            f"linearly have no density; leave one of them out. Received: columns {columns}."
-        )
-    z = ((test - mean) / deviation) @ axes
-    constant = np.log(2 * np.pi * variances).sum() + 2 * np.log(deviation).sum()
-    nats = -0.5 * (constant + (z**2 / variances).sum(axis=1))
-    return float(nats.mean()), float(2 * nats.std() / np.sqrt(len(nats)))
 
 
 def _own(path, seed, columns, drop):

@@ -10,6 +10,7 @@ from keras_flows.data import tabular
 from keras_flows.plots import curves
 from keras_flows.training import common
 from keras_flows.training.callbacks import RollbackOnCollapse
+from keras_flows.training.table_baselines import gaussian, published
 
 SAME = ("data", "file", "columns", "drop", "dequantize")
 HELP = "power, gas, hepmass, miniboone or bsds300; or the path of a csv, npz or npy of your own"
@@ -116,17 +117,17 @@ def reproduce(name, args, build, same):
 def measure(flow, data, name):
     """Log-likelihoods in nats of the rows held out, of the flow and of a Gaussian."""
     try:
-        mean, error = tabular.gaussian(data.train, data.test)
-        gaussian = {"mean": mean, "two_standard_errors": error}
+        mean, error = gaussian(data.train, data.test)
+        baseline = {"mean": mean, "two_standard_errors": error}
     except ValueError as error:
-        gaussian = {"none": str(error)}
+        baseline = {"none": str(error)}
     return {
         "data": data.title,
         "rows": {"train": len(data.train), "validation": len(data.validation)},
         "validation": likelihood(flow, data.validation),
         "test": likelihood(flow, data.test),
-        "gaussian": gaussian,
-        "published": tabular.published(name),
+        "gaussian": baseline,
+        "published": published(name),
         "inversion_error": inversion_error(flow, data.test[:1000]),
     }
 
