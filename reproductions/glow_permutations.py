@@ -1,7 +1,6 @@
-"""Glow's comparison of permutations (1807.03039, figure 3): reverse, shuffle, 1x1 convolution."""
+"""Glow's comparison of permutations (1807.03039, figure 3) on CIFAR-10."""
 
-from keras_flows.recipes.glow_permutations import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.glow_permutations import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

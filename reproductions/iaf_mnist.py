@@ -1,7 +1,6 @@
-"""A variational autoencoder (IAF, 1606.04934, section 6.1) on dynamically binarised MNIST."""
+"""IAF (1606.04934) as the posterior of a variational autoencoder on MNIST."""
 
-from keras_flows.recipes.iaf_mnist import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.iaf_mnist import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

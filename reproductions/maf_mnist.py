@@ -1,7 +1,6 @@
-"""MAF (1705.07057) on MNIST, in logit space, unconditional or class-conditional."""
+"""MAF (1705.07057) on MNIST, in logit space, with or without classes."""
 
-from keras_flows.recipes.maf_mnist import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.maf_mnist import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

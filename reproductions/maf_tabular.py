@@ -1,7 +1,6 @@
-"""MAF (1705.07057) on tables: POWER, GAS, HEPMASS, MINIBOONE, BSDS300, or one's own."""
+"""MAF (1705.07057) on tables: the paper's five data sets, or your own."""
 
-from keras_flows.recipes.maf_tabular import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.maf_tabular import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

@@ -1,7 +1,6 @@
-"""Neural spline flows (1906.04032) on tables: MAF's five data sets, or one's own."""
+"""Neural spline flows (1906.04032) on tables: MAF's five, or your own."""
 
-from keras_flows.recipes.nsf_tabular import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.nsf_tabular import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

@@ -1,7 +1,6 @@
-"""TarFlow (2412.06329) on MNIST, class-conditional: samples with guidance, denoised."""
+"""TarFlow (2412.06329) on MNIST, with classes, guidance and denoising."""
 
-from keras_flows.recipes.tarflow_mnist import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.tarflow_mnist import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

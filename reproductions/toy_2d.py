@@ -1,7 +1,6 @@
-"""Every flow on two-dimensional densities: data, samples and density side by side."""
+"""Every flow on two-dimensional densities, with pictures of all of them."""
 
-from keras_flows.recipes.toy_2d import NAME, main
-from keras_flows.training import scripts
+from keras_flows.recipes.toy_2d import main
 
 if __name__ == "__main__":
-    scripts.run(NAME, main)
+    main.run()

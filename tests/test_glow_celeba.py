@@ -9,7 +9,8 @@ import pytest
 
 from keras_flows import cli
 from keras_flows.plots import manipulation
-from keras_flows.recipes import glow_celeba, glow_cifar10, glow_mnist, glow_options
+from keras_flows.recipes import glow_celeba, glow_cifar10, glow_mnist
+from keras_flows.recipes.parts import glow_options
 from keras_flows.training import images
 
 SMALL = "--img-size 8 --level 1 --depth 1 --hidden 4 --holdout 16 --batch-size 8".split()
@@ -117,7 +118,7 @@ def test_a_holdout_that_leaves_nothing_is_refused(faces, tmp_path):
 
 def test_without_a_holdout_a_tenth_is_held_out(faces, tmp_path):
     options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "8", "--level", "1"]
-    args = glow_celeba.options(options)
+    args = glow_celeba.main.options(options)
     data = glow_celeba.load(args)
     assert args.holdout == len(data.validation) == len(data.test) == 8 and data.size == 64
 
@@ -125,33 +126,35 @@ def test_without_a_holdout_a_tenth_is_held_out(faces, tmp_path):
 def test_small_pictures_are_enlarged_if_asked(faces, tmp_path):
     options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "16"]
     with pytest.raises(ValueError, match="80 smaller than 16.*--enlarge"):
-        glow_celeba.load(glow_celeba.options(options))
-    data = glow_celeba.load(glow_celeba.options([*options, "--enlarge"]))
+        glow_celeba.load(glow_celeba.main.options(options))
+    data = glow_celeba.load(glow_celeba.main.options([*options, "--enlarge"]))
     assert data.size == 64 and data.train.shape[1:] == (16, 16, 3)
 
 
 def test_a_handful_of_pictures_holds_out_one(tmp_path):
     for i in range(4):
         iio.imwrite(tmp_path / f"{i}.png", np.zeros((20, 20, 3), "uint8"))
-    args = glow_celeba.options(["--data", str(tmp_path), "--img-size", "8", "--level", "1"])
+    args = glow_celeba.main.options(["--data", str(tmp_path), "--img-size", "8", "--level", "1"])
     args.cache = tmp_path / "cache"
     data = glow_celeba.load(args)
     assert args.holdout == len(data.validation) == len(data.test) == 1
 
 
 def test_the_variant_decides_over_what_is_not_given():
-    blog = glow_celeba.options(["--data", "faces"])
+    blog = glow_celeba.main.options(["--data", "faces"])
     assert (blog.optimizer, blog.learning_rate, blog.warmup) == ("adam", 1e-4, 0)
     assert (blog.level, blog.hidden, blog.batch_size, blog.steps_per_epoch) == (3, 512, 64, 1000)
-    flow = glow_options.build(blog_small := glow_celeba.options(["--data", "f", *SMALL]), (8, 8, 3))
+    flow = glow_options.build(
+        blog_small := glow_celeba.main.options(["--data", "f", *SMALL]), (8, 8, 3)
+    )
     assert blog_small.variant == "blog" and not flow.needs_adapt
-    paper = glow_cifar10.options(["--learning-rate", "0.5"])
+    paper = glow_cifar10.main.options(["--learning-rate", "0.5"])
     assert (paper.optimizer, paper.learning_rate, paper.warmup) == ("adamax", 0.5, 1000)
-    assert glow_mnist.options([]).warmup == 500
+    assert glow_mnist.main.options([]).warmup == 500
 
 
 def test_held_out_pictures_are_the_last_ones():
-    args = glow_mnist.options(["--holdout", "3", "--limit", "4"])
+    args = glow_mnist.main.options(["--holdout", "3", "--limit", "4"])
     x = np.arange(10)
     data = images.held_out(x, x[:2], args, (x + 10, x[:2] + 10))
     assert data.train.tolist() == [0, 1, 2, 3] and data.validation.tolist() == [7, 8, 9]

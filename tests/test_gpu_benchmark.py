@@ -114,7 +114,7 @@ def test_each_stage_is_a_command_that_its_script_takes(stage, quick):
     args = gpu.parse([stage, "--out", "runs", *quick, "--limit", "5", "--", "--data", "somewhere"])
     _, module, name, *options = gpu.command(args)
     recipe = importlib.import_module(name.replace("reproductions", "keras_flows.recipes"))
-    given = recipe.options(options)
+    given = recipe.main.options(options)
     assert module == "-m" and given.resume and given.minutes == 3
     assert (given.out, given.data) == (Path("runs", stage), Path("somewhere"))
     assert given.mixed_precision == stage.startswith(("faces", "cifar"))

@@ -188,7 +188,7 @@ def test_the_run_leaves_its_files(whole):
 
 def test_the_saved_model_measures_as_said(whole):
     model = keras.models.load_model(whole / "iaf_mnist_iaf.keras")
-    test = iaf_mnist.load(iaf_mnist.options(RUN))[2]
+    test = iaf_mnist.load(iaf_mnist.main.options(RUN))[2]
     found, _ = iaf_mnist.measure(model, test, 4)
     said = json.loads((whole / "metrics.json").read_text())["posteriors"]["iaf"]
     for name in ("vlb", "log_likelihood"):
@@ -200,7 +200,7 @@ def test_a_killed_run_resumes_to_the_same_losses(whole, tmp_path):
     options = [*RUN, "--posterior", "iaf", "--out", str(tmp_path)]
     program = f"""
 import os, signal
-from reproductions import iaf_mnist
+from keras_flows.recipes import iaf_mnist
 class Killer(iaf_mnist.RollbackOnCollapse):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 1:

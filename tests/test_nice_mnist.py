@@ -18,7 +18,7 @@ SMALL = "--limit 384 --hidden 8 --couplings 2 --holdout 200 --batch-size 64 --ep
 
 KILL_IN_STEP = """
 import os, signal
-from reproductions import nice_mnist
+from keras_flows.recipes import nice_mnist
 class Killer(nice_mnist.SampleGrid):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -30,7 +30,7 @@ nice_mnist.SampleGrid = Killer
 KILL_IN_SAVE = """
 import os, signal
 import keras_flows
-from reproductions import nice_mnist
+from keras_flows.recipes import nice_mnist
 save, count = keras_flows.Flow.save, []
 def killer(self, path, **kwargs):
     count.append(path)

@@ -12,17 +12,20 @@ import pytest
 
 from keras_flows.files import locked, write_json, written_whole
 from keras_flows.recipes import glow_celeba, nice_mnist
-from keras_flows.training import arguments, common, progress, scripts
+from keras_flows.training import arguments, common, progress
+from keras_flows.training.script import Script
 
 ROOT = Path(__file__).parents[1]
 
 
 def parsed(out, *more):
-    return nice_mnist.options(["--out", str(out), *more])
+    return nice_mnist.main.options(["--out", str(out), *more])
 
 
 def script(work, parts=("",), name="nice_mnist"):
-    return scripts.script(name, lambda argv: parsed(*argv), parts)(work)
+    """A script with the options of `nice_mnist`, called with a folder and more options."""
+    call = Script(name, nice_mnist.main.parser, work, parts=parts)
+    return lambda argv: call(["--out", str(argv[0]), *argv[1:]])
 
 
 def test_a_folder_is_locked_while_another_process_writes_to_it(tmp_path):
@@ -101,7 +104,7 @@ def test_resume_and_overwrite_exclude_each_other(tmp_path, capsys):
 @pytest.mark.parametrize("value", ["nan", "inf", "-1"])
 def test_numbers_that_cannot_be_are_refused(option, value, capsys):
     with pytest.raises(SystemExit):
-        nice_mnist.options([f"--{option}", value])
+        nice_mnist.main.options([f"--{option}", value])
     assert f"--{option}: must be" in capsys.readouterr().err
 
 
@@ -112,11 +115,15 @@ def test_numbers_that_can_be_are_taken():
 
 def test_errors_that_a_user_can_mend_end_in_one_line():
     with pytest.raises(SystemExit, match="^nice_mnist: No data at nowhere.npz"):
-        scripts.run("nice_mnist", lambda: nice_mnist.main(["--data", "nowhere.npz", "--dry-run"]))
-    with pytest.raises(ValueError, match="literal"):  # not ours: its traceback is wanted
-        scripts.run("nice_mnist", lambda: int("x"))
+        nice_mnist.main.run(["--data", "nowhere.npz", "--dry-run"])
+
+    def run(work):
+        Script("nice_mnist", nice_mnist.main.parser, work).run(["--dry-run"])
+
+    with pytest.raises(ValueError, match="literal"):  # not this package's: the traceback is needed
+        run(lambda args: int("x"))
     with pytest.raises(SystemExit):
-        scripts.run("nice_mnist", lambda: os.listdir("/nowhere"))
+        run(lambda args: os.listdir("/nowhere"))
 
 
 def run(out, x, script="nice_mnist", *more):
@@ -192,6 +199,6 @@ def test_a_pipe_is_not_replaced_and_a_link_is_followed(tmp_path):
 def test_help_says_what_the_data_are(capsys):
     for each, words in ((nice_mnist, "idx files"), (glow_celeba, "or zip of pictures")):
         with pytest.raises(SystemExit):
-            each.options(["--help"])
+            each.main.options(["--help"])
         said = " ".join(capsys.readouterr().out.split())
         assert words in said and "see above" not in said

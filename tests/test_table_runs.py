@@ -70,7 +70,7 @@ def test_columns_of_few_values_are_dequantized(tmp_path):
     options = ["--data", str(tmp_path / "t.npz"), "--seed", "3"]
     with pytest.warns(UserWarning, match=r"column 1 \(n\) holds integers only, 9 different values"):
         plain, noisy = (
-            tables.load(maf_tabular.options([*options, *more]))
+            tables.load(maf_tabular.main.options([*options, *more]))
             for more in ([], ["--dequantize", "n"])
         )
     for a, b in ((plain.train, noisy.train), (plain.test, noisy.test)):
@@ -78,7 +78,7 @@ def test_columns_of_few_values_are_dequantized(tmp_path):
         assert np.array_equal(a[:, 1], b[:, 1]) and np.array_equal(np.round(b[:, 0]), a[:, 0])
         assert noise.min() < -0.4 and noise.max() > 0.4
     with pytest.raises(ValueError, match=r"columns \['n', 'x'\]. Received: rooms"):
-        tables.load(maf_tabular.options([*options, "--dequantize", "rooms"]))
+        tables.load(maf_tabular.main.options([*options, "--dequantize", "rooms"]))
 
 
 @pytest.mark.slow
@@ -91,9 +91,9 @@ def test_a_run_of_chosen_columns_is_resumed(table, tmp_path):
 
 
 def test_the_paper_s_sizes_go_with_its_sets():
-    options = maf_tabular.options(["--data", "gas", "--file", "x.txt"])
+    options = maf_tabular.main.options(["--data", "gas", "--file", "x.txt"])
     assert options.hidden == [100, 100] and options.activation == "tanh"
-    assert maf_tabular.options(["--data", "bsds300"]).hidden == [512, 512]
+    assert maf_tabular.main.options(["--data", "bsds300"]).hidden == [512, 512]
 
 
 def test_published():

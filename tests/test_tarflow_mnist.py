@@ -10,7 +10,8 @@ import pytest
 from keras_flows import cli
 from keras_flows.models import TarFlow
 from keras_flows.models.guided import GuidedFlow
-from keras_flows.recipes import tarflow_cifar10, tarflow_folder, tarflow_mnist, tarflow_options
+from keras_flows.recipes import tarflow_cifar10, tarflow_folder, tarflow_mnist
+from keras_flows.recipes.parts import tarflow_options
 from keras_flows.training import images
 from tests.multiscale import eager
 from tests.numeric import array, perturb

@@ -73,7 +73,7 @@ def test_a_run_leaves_pictures_and_figures(small, tmp_path):
 
 @pytest.mark.slow
 def test_each_density_is_learned_from_the_start(small, tmp_path):
-    trainer = toy_2d.Trainer(toy_2d.options(options(tmp_path, "--steps", "20")), "tanh")
+    trainer = toy_2d.Trainer(toy_2d.main.options(options(tmp_path, "--steps", "20")), "tanh")
     first, between, again = (trainer.run(name)[0]["nll"] for name in ("moons", "rings", "moons"))
     assert again == pytest.approx(first, abs=1e-3) and between > first
 

@@ -4,12 +4,21 @@ import argparse
 import sys
 
 import keras_flows
-from keras_flows.cli import evaluate, info, interpolate, manipulate, reconstruct, sample, score
+from keras_flows.cli import (
+    evaluate,
+    info,
+    interpolate,
+    manipulate,
+    reconstruct,
+    sample,
+    score,
+    train,
+)
 from keras_flows.cli.options import Help
 
 # Each module has HELP, `options(parser)` and `run(args)`.
-COMMANDS = (info, sample, evaluate, score, reconstruct, interpolate, manipulate)
-DESCRIPTION = "Samples, densities and reconstructions of a saved flow, of pictures or of tables."
+COMMANDS = (train, info, sample, evaluate, score, reconstruct, interpolate, manipulate)
+DESCRIPTION = "Trains flows of pictures and of tables; samples and densities of a saved one."
 EXPECTED = (ValueError, OSError, ImportError, MemoryError)
 
 

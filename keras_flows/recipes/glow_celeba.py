@@ -1,5 +1,6 @@
-"""Glow (1807.03039) on faces, or any pictures of your own: the blog series' configuration, or the
-paper's (--variant paper).
+"""Glow (1807.03039) on faces, or any pictures of your own.
+
+The configuration is the blog series', or the paper's with --variant paper.
 
 --data is a folder of pictures, with folders in it or not, or a zip of them. CelebA is at
 https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html ("Align&Cropped Images": img_align_celeba.zip;
@@ -15,13 +16,14 @@ glow_celeba.keras and metrics.json.
 """
 
 from keras_flows.models.pictures import check_sides
-from keras_flows.recipes import glow_options
-from keras_flows.training import folders, images, scripts
+from keras_flows.recipes.parts import glow_options
+from keras_flows.training import folders, images
+from keras_flows.training.script import script
 
 NAME = "glow_celeba"
 
 
-def options(argv=None):
+def parser():
     p = images.parser(
         __doc__,
         NAME,
@@ -38,7 +40,7 @@ def options(argv=None):
     )
     glow_options.add(p, level=3, variant="blog")
     folders.add(p)
-    return glow_options.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -51,7 +53,7 @@ def build(args):
     return glow_options.build(args, (args.img_size, args.img_size, 3))
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser, complete=glow_options.complete)
 def main(args):
     same = (*glow_options.SAME, "img_size", "data", "test")
     images.reproduce(NAME, args, load(args), lambda: build(args), same, flip=True)

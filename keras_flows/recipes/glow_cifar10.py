@@ -5,13 +5,14 @@ training pictures choose the epoch; bits/dim are reported on the 10,000 test pic
 and metrics.json go to --out.
 """
 
-from keras_flows.recipes import glow_options
-from keras_flows.training import common, images, scripts
+from keras_flows.recipes.parts import glow_options
+from keras_flows.training import common, images
+from keras_flows.training.script import script
 
 NAME = "glow_cifar10"
 
 
-def options(argv=None):
+def parser():
     p = images.parser(
         __doc__,
         NAME,
@@ -25,14 +26,14 @@ def options(argv=None):
         data=common.CIFAR10,
     )
     glow_options.add(p, level=3)
-    return glow_options.parse(p, NAME, argv)
+    return p
 
 
 def build(args):
     return glow_options.build(args, (32, 32, 3))
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser, complete=glow_options.complete)
 def main(args):
     same = glow_options.SAME
     images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)

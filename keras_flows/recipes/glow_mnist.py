@@ -1,4 +1,4 @@
-"""Glow (1807.03039) on MNIST, 28x28x1 without padding; published as 1.05 bits/dim.
+"""Glow (1807.03039) on MNIST, without padding; the paper has 1.05 bits/dim.
 
 The default is small enough for half an hour on two CPU cores: 2 scales of 8 affine steps. The
 last --holdout of the training pictures choose the epoch; bits/dim are reported on the 10,000
@@ -7,13 +7,14 @@ Pictures and metrics.json go to --out.
 """
 
 from keras_flows.data import datasets
-from keras_flows.recipes import glow_options
-from keras_flows.training import images, scripts
+from keras_flows.recipes.parts import glow_options
+from keras_flows.training import images
+from keras_flows.training.script import script
 
 NAME = "glow_mnist"
 
 
-def options(argv=None):
+def parser():
     p = images.parser(
         __doc__,
         NAME,
@@ -28,7 +29,7 @@ def options(argv=None):
     )
     glow_options.add(p, level=2, depth=8, hidden=64, learning_rate=1.5e-2, warmup=500)
     p.add_argument("--classes", action="store_true", help="a density for each digit")
-    return glow_options.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -41,7 +42,7 @@ def build(args):
     return glow_options.build(args, (28, 28, 1), classes=10 if args.classes else None)
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser, complete=glow_options.complete)
 def main(args):
     same = (*glow_options.SAME, "classes")
     images.reproduce(NAME, args, load(args), lambda: build(args), same)

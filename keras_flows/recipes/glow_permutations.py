@@ -1,4 +1,4 @@
-"""Glow's comparison of permutations (1807.03039, figure 3): reverse, shuffle, 1x1 convolution.
+"""Glow's comparison of permutations (1807.03039, figure 3) on CIFAR-10.
 
 Trains one small flow after another on CIFAR-10, for each coupling, permutation and seed, all with
 the same budget of steps, and plots the training bits/dim of each, averaged over seeds. The paper
@@ -18,14 +18,15 @@ from keras_flows.data.shuffled import Shuffled
 from keras_flows.files import write_json
 from keras_flows.models import Glow
 from keras_flows.plots import curves
-from keras_flows.training import common, scripts
+from keras_flows.training import common
 from keras_flows.training.progress import time_left
+from keras_flows.training.script import script
 
 NAME = "glow_permutations"
 PERMUTATIONS = ("reverse", "shuffle", "inv_conv")
 
 
-def options(argv=None):
+def parser():
     p = common.parser(
         __doc__,
         epochs=1,
@@ -45,7 +46,7 @@ def options(argv=None):
     add("--depth", type=common.positive, default=4, help="steps a scale")
     add("--hidden", type=common.positive, default=64, help="channels of the coupling networks")
     add("--test-limit", type=common.positive, default=2000, help="test pictures to measure on")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 class Bits(keras.callbacks.Callback):
@@ -174,7 +175,7 @@ def plot(path, args, flows):
         print("No permutations.png: it needs matplotlib, in the extra `plot`.")
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     common.start(args)
     (train_set, _), (test, _) = datasets.cifar10(args.data, labels=False)

@@ -1,4 +1,6 @@
-"""A variational autoencoder (IAF, 1606.04934, section 6.1) on dynamically binarised MNIST.
+"""IAF (1606.04934) as the posterior of a variational autoencoder on MNIST.
+
+The model is that of section 6.1, the pictures are binarised anew at each pass.
 
 Trains one model whose posterior is a diagonal Gaussian and one whose posterior is IAF, alike in
 everything else; the last --holdout training pictures choose each one's epoch. On the test pictures,
@@ -21,8 +23,9 @@ from keras_flows.files import write_json, written_whole
 from keras_flows.models.iaf_vae import POSTERIORS, VAE, log_mean_weight
 from keras_flows.plots import curves
 from keras_flows.plots.grids import grid, write_png
-from keras_flows.training import arguments, common, scripts
+from keras_flows.training import arguments, common
 from keras_flows.training.callbacks import Checkpoint, RollbackOnCollapse, StopOnInterrupt
+from keras_flows.training.script import script
 
 NAME = "iaf_mnist"
 DIMS = 784
@@ -34,7 +37,7 @@ PUBLISHED = {
 MODEL = ("latent", "depth", "width", "order", "hidden", "free_bits")
 
 
-def options(argv=None):
+def parser():
     p = common.parser(
         __doc__,
         epochs=16,
@@ -59,7 +62,7 @@ def options(argv=None):
     add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
     add("--importance", type=common.positive, default=128, help="draws of z a test picture")
     add("--test-limit", type=common.positive, help="measure only so many test pictures")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -178,7 +181,7 @@ def plot(out, runs):
     curves.write(made, out / "loss.png")
 
 
-@scripts.script(NAME, options, POSTERIORS)
+@script(NAME, parser, parts=POSTERIORS)
 def main(args):
     train, validation, test = load(args)
     names = POSTERIORS if args.posterior == "both" else (args.posterior,)

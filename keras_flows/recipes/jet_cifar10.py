@@ -1,4 +1,6 @@
-"""Jet (2412.15129) on CIFAR-10, for which the paper has no figure: 3.66 bits/dim on ImageNet64.
+"""Jet (2412.15129) on CIFAR-10.
+
+The paper has no figure for it: 3.66 bits/dim on ImageNet64.
 
 The optimizer is the paper's: AdamW whose rate rises for a tenth of the steps and falls along a
 cosine, and which takes 1e-5 of the weights off at the highest rate; pictures a step, width and
@@ -10,12 +12,13 @@ and metrics.json go to --out.
 """
 
 from keras_flows.models import Jet
-from keras_flows.training import common, images, scripts
+from keras_flows.training import common, images
+from keras_flows.training.script import script
 
 NAME = "jet_cifar10"
 
 
-def options(argv=None):
+def parser():
     p = images.parser(
         __doc__,
         NAME,
@@ -39,7 +42,7 @@ def options(argv=None):
     add("--couplings", type=common.positive, default=32, help="how many")
     add("--depth", type=common.positive, default=2, help="attention blocks of a coupling")
     add("--channels", type=common.positive, default=256, help="width of the transformers")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def build(args):
@@ -54,7 +57,7 @@ def build(args):
     )
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     same = ("patch", "couplings", "depth", "channels")
     images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)

@@ -1,4 +1,4 @@
-"""MAF (1705.07057) on MNIST, in logit space, unconditional or class-conditional.
+"""MAF (1705.07057) on MNIST, in logit space, with or without classes.
 
 As in the paper: (x + u)/256, logits with --alpha, 5 steps of a hidden layer of 1024, order reversed
 from step to step, batch normalisation; --mixture 10 is MAF MoG. The last --holdout of the training
@@ -15,14 +15,15 @@ from keras_flows.core.ledger import Ledger
 from keras_flows.data import datasets
 from keras_flows.layers import Reshape
 from keras_flows.models import MAF
-from keras_flows.training import arguments, common, images, scripts
+from keras_flows.training import arguments, common, images
+from keras_flows.training.script import script
 
 NAME = "maf_mnist"
 PUBLISHED = {"MAF(5)": -1300.5, "MAF MoG(5)": -1100.3}
 SAME = ("classes", "steps", "hidden", "mixture", "alpha", "order", "norm")
 
 
-def options(argv=None):
+def parser():
     p = images.parser(
         __doc__,
         NAME,
@@ -43,7 +44,7 @@ def options(argv=None):
     add("--order", choices=("alternating", "random"), default="alternating", help="of pixels")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
     add("--alpha", type=arguments.share, default=1e-6, help="of the logits")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -89,7 +90,7 @@ def logit_likelihood(flow, test, batch_size):
     }
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     more = logit_likelihood
     images.reproduce(NAME, args, load(args), lambda: build(args), SAME, more=more)

@@ -1,4 +1,4 @@
-"""MAF (1705.07057) on tables: POWER, GAS, HEPMASS, MINIBOONE, BSDS300, or one's own.
+"""MAF (1705.07057) on tables: the paper's five data sets, or your own.
 
 --data power --file data.npy takes a data set of the paper with its preprocessing and its sizes of
 networks; --data FILE.csv (or npz, npy, parquet) any table, of the columns that --columns and --drop
@@ -10,7 +10,8 @@ loss.png, columns.png and metrics.json go to --out.
 """
 
 from keras_flows.models import MAF
-from keras_flows.training import common, scripts, tables
+from keras_flows.training import common, tables
+from keras_flows.training.script import script
 
 NAME = "maf_tabular"
 # The paper's widths; it tried 1 and 2 hidden layers.
@@ -18,7 +19,7 @@ HIDDEN = {"power": 100, "gas": 100, "hepmass": 512, "miniboone": 512, "bsds300":
 SAME = ("steps", "hidden", "activation", "mixture", "order", "norm")
 
 
-def options(argv=None):
+def parser():
     p = tables.parser(__doc__, NAME, epochs=1000, batch_size=100, learning_rate=1e-4)
     add = p.add_argument
     add("--steps", type=common.positive, default=5, help="autoregressive layers")
@@ -27,11 +28,14 @@ def options(argv=None):
     add("--mixture", type=common.positive, help="Gaussians of a mixture as the base: MAF MoG")
     add("--order", choices=("alternating", "random"), default="alternating", help="of columns")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
-    args = common.parse(p, NAME, argv)
+    return p
+
+
+def complete(args):
+    """Fills in the paper's networks where the options do not say them."""
     name = str(args.data)
     args.hidden = args.hidden or [HIDDEN.get(name, 100)] * 2
     args.activation = args.activation or ("tanh" if name == "gas" else "relu")
-    return args
 
 
 def build(args, dims):
@@ -47,6 +51,6 @@ def build(args, dims):
     )
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser, complete=complete)
 def main(args):
     tables.reproduce(NAME, args, lambda dims: build(args, dims), SAME)

@@ -18,8 +18,9 @@ from keras_flows.layers import Scale
 from keras_flows.models import NICE
 from keras_flows.plots import curves
 from keras_flows.plots.grids import grid, temperature_sweep, write_png
-from keras_flows.training import arguments, common, scripts
+from keras_flows.training import arguments, common
 from keras_flows.training.callbacks import RollbackOnCollapse, SampleGrid
+from keras_flows.training.script import script
 
 NAME = "nice_mnist"
 DIMS = 784
@@ -33,7 +34,7 @@ class BlogLoss(keras.callbacks.Callback):
         logs["blog_loss"] = logs["loss"] - NORMAL_CONSTANT
 
 
-def options(argv=None):
+def parser():
     p = common.parser(__doc__, epochs=30, batch_size=128, learning_rate=1e-3, out=f"samples/{NAME}")
     add = p.add_argument
     add("--variant", choices=("blog", "paper"), default="blog", help="configuration, see NICE")
@@ -52,7 +53,7 @@ def options(argv=None):
     )
     add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
     add("--temperature", type=arguments.not_negative, default=0.75, help="of the sample grids")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -78,7 +79,7 @@ def build(args):
     )
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     pixels = load(args)
     same = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")

@@ -1,4 +1,4 @@
-"""Neural spline flows (1906.04032) on tables: MAF's five data sets, or one's own.
+"""Neural spline flows (1906.04032) on tables: MAF's five, or your own.
 
 Data, preprocessing and what is reported are `maf_tabular`'s. As in the paper: 10 steps of a linear
 map and rational-quadratic splines of 8 bins, given by couplings or autoregressively (--kind), Adam
@@ -7,13 +7,14 @@ with a cosine down to 0. The paper trains for 200,000 to 400,000 steps of 512 ro
 """
 
 from keras_flows.models import NSF
-from keras_flows.training import arguments, common, scripts, tables
+from keras_flows.training import arguments, common, tables
+from keras_flows.training.script import script
 
 NAME = "nsf_tabular"
 SAME = ("kind", "steps", "bins", "tail_bound", "hidden", "blocks", "dropout")
 
 
-def options(argv=None):
+def parser():
     p = tables.parser(
         __doc__, NAME, epochs=100, batch_size=512, learning_rate=5e-4, schedule="cosine", clip=5.0
     )
@@ -25,7 +26,7 @@ def options(argv=None):
     add("--hidden", type=common.positive, default=256, help="width of the networks")
     add("--blocks", type=common.positive, default=2, help="residual blocks of the networks")
     add("--dropout", type=arguments.below_1, default=0.0, help="in the coupling networks")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def build(args, dims):
@@ -33,6 +34,6 @@ def build(args, dims):
     return NSF(dims, seed=args.seed, **own)
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     tables.reproduce(NAME, args, lambda dims: build(args, dims), SAME)

@@ -6,12 +6,13 @@ and metrics.json go to --out.
 """
 
 from keras_flows.models import RealNVP
-from keras_flows.training import common, images, scripts
+from keras_flows.training import common, images
+from keras_flows.training.script import script
 
 NAME = "realnvp_cifar10"
 
 
-def options(argv=None):
+def parser():
     p = images.parser(
         __doc__,
         NAME,
@@ -28,7 +29,7 @@ def options(argv=None):
     p.add_argument("--level", type=common.positive, default=2, help="scales")
     p.add_argument("--hidden", type=common.positive, default=64, help="channels, first scale")
     p.add_argument("--blocks", type=common.positive, default=8, help="residual blocks a network")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def build(args):
@@ -42,7 +43,7 @@ def build(args):
     )
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     same = ("level", "hidden", "blocks")
     images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)

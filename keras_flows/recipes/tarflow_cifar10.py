@@ -1,5 +1,6 @@
-"""TarFlow (2412.06329) on CIFAR-10, for which the paper has no figure: 2.99 bits/dim on ImageNet64.
+"""TarFlow (2412.06329) on CIFAR-10.
 
+The paper has no figure for it: 2.99 bits/dim on ImageNet64.
 With Gaussian noise, the default, for samples by class and guidance; with --noise uniform for
 bits/dim. The sizes are between the paper's for MNIST and for ImageNet64 (--patch 2 --channels 768
 --blocks 8 --layers 8). CIFAR-10 is Keras' own, or --data, an npz in the same layout. The last
@@ -8,17 +9,18 @@ test pictures. Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
 """
 
 from keras_flows.data import datasets
-from keras_flows.recipes import tarflow_options
-from keras_flows.training import common, images, scripts
+from keras_flows.recipes.parts import tarflow_options
+from keras_flows.training import common, images
+from keras_flows.training.script import script
 
 NAME = "tarflow_cifar10"
 
 
-def options(argv=None):
+def parser():
     p = tarflow_options.parser(__doc__, NAME, data=common.CIFAR10, **tarflow_options.LARGE)
     tarflow_options.add(p, patch=2, guidance=1.0, **tarflow_options.LARGE_MODEL)
     p.add_argument("--no-classes", dest="classes", action="store_false", help="no labels at all")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -26,7 +28,7 @@ def load(args):
     return images.held_out(train, test, args, (y_train, y_test) if args.classes else None)
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     classes = 10 if args.classes else None
     tarflow_options.reproduce(NAME, args, load(args), (32, 32, 3), classes, flip=True)

@@ -7,13 +7,14 @@ Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
 """
 
 from keras_flows.layers import Patchify
-from keras_flows.recipes import tarflow_options
-from keras_flows.training import common, folders, scripts
+from keras_flows.recipes.parts import tarflow_options
+from keras_flows.training import folders
+from keras_flows.training.script import script
 
 NAME = "tarflow_folder"
 
 
-def options(argv=None):
+def parser():
     p = tarflow_options.parser(
         __doc__,
         NAME,
@@ -27,10 +28,10 @@ def options(argv=None):
     )
     tarflow_options.add(p, patch=4, **tarflow_options.LARGE_MODEL)
     folders.add(p)
-    return common.parse(p, NAME, argv)
+    return p
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     shape = (args.img_size, args.img_size, 3)
     Patchify(args.patch).build((None, *shape))  # refuses sides before pictures are decoded

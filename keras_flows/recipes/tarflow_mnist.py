@@ -1,4 +1,4 @@
-"""TarFlow (2412.06329) on MNIST, class-conditional: samples with guidance, denoised.
+"""TarFlow (2412.06329) on MNIST, with classes, guidance and denoising.
 
 The paper's notebook has a model of 3.1 million parameters (--channels 128 --blocks 4 --layers 4 is
 as large); the default, of a million, is for half an hour on two CPU cores. Gaussian noise is for
@@ -15,13 +15,14 @@ model.
 """
 
 from keras_flows.data import datasets
-from keras_flows.recipes import mnist_classifier, tarflow_options
-from keras_flows.training import images, scripts
+from keras_flows.recipes.parts import mnist_classifier, tarflow_options
+from keras_flows.training import images
+from keras_flows.training.script import script
 
 NAME = "tarflow_mnist"
 
 
-def options(argv=None):
+def parser():
     p = tarflow_options.parser(
         __doc__, NAME, epochs=10, batch_size=64, learning_rate=2e-3, warmup=200, clip=1.0
     )
@@ -37,7 +38,7 @@ def options(argv=None):
         guidance=1.0,
     )
     p.add_argument("--no-classes", dest="classes", action="store_false", help="no labels at all")
-    return images.common.parse(p, NAME, argv)
+    return p
 
 
 def load(args):
@@ -46,7 +47,7 @@ def load(args):
     return images.held_out(train[..., None], test[..., None], args, labels)
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     images.common.use(args.devices)  # also for the classifier
     data = load(args)

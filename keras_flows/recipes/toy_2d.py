@@ -1,4 +1,4 @@
-"""Every flow on two-dimensional densities: data, samples and density side by side.
+"""Every flow on two-dimensional densities, with pictures of all of them.
 
 Trains one flow after another on moons, rings, a checkerboard, spirals and a pinwheel, each on fresh
 points in every step, and writes to --out: a picture of each density with all flows, NAME.png, one
@@ -22,7 +22,8 @@ from keras_flows.data import toys
 from keras_flows.files import write_json
 from keras_flows.models import IAF, MAF, NSF
 from keras_flows.plots import curves
-from keras_flows.training import arguments, common, scripts
+from keras_flows.training import arguments, common
+from keras_flows.training.script import script
 
 NAME = "toy_2d"
 TEST, CHUNK = 10_000, 10_000
@@ -70,7 +71,7 @@ FLOWS = {
 }
 
 
-def options(argv=None):
+def parser():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -88,7 +89,7 @@ def options(argv=None):
     add("--seed", type=int, default=0, help="fixes weights and points")
     add("--out", type=Path, default=Path(f"samples/{NAME}"), help="folder for what is written")
     add("--dry-run", action="store_true", help="build each flow, do a step, write nothing")
-    return common.parse(p, NAME, argv)
+    return p
 
 
 class Trainer:
@@ -157,7 +158,7 @@ def truth(data, seed):
     return histogram(toys.draw(data, 4 * CHUNK, seed)), density
 
 
-@scripts.script(NAME, options)
+@script(NAME, parser)
 def main(args):
     if args.dry_run:
         args.steps = 1

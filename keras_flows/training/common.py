@@ -4,7 +4,6 @@ import argparse
 import datetime
 import functools
 import hashlib
-import shlex
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from keras_flows.training.arguments import above_0, below_1, count, devices, not
 from keras_flows.training.callbacks import AveragedWeights, Checkpoint, StopAfter, StopOnInterrupt
 from keras_flows.training.machine import machine
 from keras_flows.training.progress import TimeLeft
-from keras_flows.training.scripts import STATE
+from keras_flows.training.script import STATE
 
 METRICS = "metrics.json"
 MNIST = "MNIST: an npz in Keras' layout or a folder of the idx files; None: the bundled one"
@@ -87,14 +86,6 @@ def parser(
     add("--dry-run", action="store_true", help="build, do a step, write nothing to --out")
     p.set_defaults(**defaults)
     return p
-
-
-def parse(options, name, argv=None):
-    """The parsed options, and under `command` what would be typed to give them."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = options.parse_args(argv)
-    args.command = shlex.join(["python", "-m", f"reproductions.{name}", *argv])
-    return args
 
 
 def optimizer(args, rows):

@@ -1,7 +1,6 @@
 """What the scripts for Glow share: its options, and what each variant trains with."""
 
 from keras_flows.models import Glow
-from keras_flows.training import common
 from keras_flows.training.common import positive
 
 TRAINING = {
@@ -47,13 +46,11 @@ def add(p, *, level, depth=None, hidden=512, variant="paper", **training):
     p.set_defaults(training=training, **dict.fromkeys(TRAINING[variant]))
 
 
-def parse(p, name, argv):
-    """The parsed options, with the variant's training where none is given."""
-    args = common.parse(p, name, argv)
+def complete(args):
+    """Fills in the variant's training where the options do not say it."""
     for key, value in args.training[args.variant].items():
         if getattr(args, key) is None:
             setattr(args, key, value)
-    return args
 
 
 def build(args, image_shape, classes=None):

@@ -1,0 +1,1 @@
+"""What several recipes share, and what would make one of them too long."""
