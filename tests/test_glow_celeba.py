@@ -10,8 +10,9 @@ import pytest
 from keras_flows import cli
 from keras_flows.plots import manipulation
 from keras_flows.recipes import glow_celeba, glow_cifar10, glow_mnist
-from keras_flows.recipes.parts import glow_options
-from keras_flows.training import images
+from keras_flows.recipes.parts.glow_options import build_glow
+from keras_flows.training.image_data import held_out
+from keras_flows.training.image_plots import level_temperatures
 
 SMALL = "--img-size 8 --level 1 --depth 1 --hidden 4 --holdout 16 --batch-size 8".split()
 RUN = [*SMALL, *"--steps-per-epoch 3 --rows 2 --columns 3 --learning-rate 0.01".split()]
@@ -144,9 +145,7 @@ def test_the_variant_decides_over_what_is_not_given():
     blog = glow_celeba.main.options(["--data", "faces"])
     assert (blog.optimizer, blog.learning_rate, blog.warmup) == ("adam", 1e-4, 0)
     assert (blog.level, blog.hidden, blog.batch_size, blog.steps_per_epoch) == (3, 512, 64, 1000)
-    flow = glow_options.build(
-        blog_small := glow_celeba.main.options(["--data", "f", *SMALL]), (8, 8, 3)
-    )
+    flow = build_glow(blog_small := glow_celeba.main.options(["--data", "f", *SMALL]), (8, 8, 3))
     assert blog_small.variant == "blog" and not flow.needs_adapt
     paper = glow_cifar10.main.options(["--learning-rate", "0.5"])
     assert (paper.optimizer, paper.learning_rate, paper.warmup) == ("adamax", 0.5, 1000)
@@ -156,13 +155,13 @@ def test_the_variant_decides_over_what_is_not_given():
 def test_held_out_pictures_are_the_last_ones():
     args = glow_mnist.main.options(["--holdout", "3", "--limit", "4"])
     x = np.arange(10)
-    data = images.held_out(x, x[:2], args, (x + 10, x[:2] + 10))
+    data = held_out(x, x[:2], args, (x + 10, x[:2] + 10))
     assert data.train.tolist() == [0, 1, 2, 3] and data.validation.tolist() == [7, 8, 9]
     assert [y.tolist() for y in data.labels] == [[10, 11, 12, 13], [17, 18, 19], [10, 11]]
     args.holdout = 10
     with pytest.raises(ValueError, match="holdout.*Received"):
-        images.held_out(x, x, args)
+        held_out(x, x, args)
 
 
 def test_temperatures_level_by_level():
-    assert images.level_temperatures(2, 0.5) == [[0.0, 0.5], [0.5, 0.0], 0.5]
+    assert level_temperatures(2, 0.5) == [[0.0, 0.5], [0.5, 0.0], 0.5]

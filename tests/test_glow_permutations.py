@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from keras_flows.recipes import glow_permutations
-from keras_flows.training import common
+from keras_flows.recipes.parts.permutation_figures import summarize
+from keras_flows.training.run import METRICS
 
 
 def flow(permutation, seed, bits):
@@ -16,11 +17,11 @@ def flow(permutation, seed, bits):
 
 def test_summary_says_whether_the_papers_order_held():
     flows = [flow("inv_conv", 0, 3.0), flow("reverse", 0, 5.0), flow("reverse", 1, 6.0)]
-    found = glow_permutations.summary(flows)["affine"]
+    found = summarize(flows)["affine"]
     assert found["order_of_the_paper"] is None
     assert found["reverse"]["test"] == {"mean": 5.5, "lowest": 5.0, "highest": 6.0}
     for shuffle, held in ((4.0, True), (9.0, False)):
-        found = glow_permutations.summary([*flows[:2], flow("shuffle", 0, shuffle)])["affine"]
+        found = summarize([*flows[:2], flow("shuffle", 0, shuffle)])["affine"]
         assert found["order_of_the_paper"] is held
 
 
@@ -53,7 +54,7 @@ def test_flows_that_are_there_are_not_trained_again(tmp_path, monkeypatch, capsy
         glow_permutations.main(options)
     glow_permutations.main([*options, "--resume"])
     assert len(trained) == 7 and len(set(trained)) == 6
-    assert len(json.loads((tmp_path / common.METRICS).read_text())["flows"]) == 6
+    assert len(json.loads((tmp_path / METRICS).read_text())["flows"]) == 6
     with pytest.raises(ValueError, match="other settings.*Received"):
         glow_permutations.main([*options, "--resume", "--hidden", "2"])
     data[0][:] = 1

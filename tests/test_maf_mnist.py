@@ -7,7 +7,7 @@ import pytest
 from keras_flows import Flow
 from keras_flows.models import MAF
 from keras_flows.recipes import maf_mnist
-from keras_flows.training import images
+from keras_flows.training.image_metrics import measure_images
 from tests.numeric import perturb
 
 
@@ -36,7 +36,7 @@ def test_a_flow_of_classes_that_was_measured_can_be_saved(tmp_path):
     flow = perturb(MAF((2, 2, 1), classes=3, steps=2, hidden=(4,), alpha=0.05))
     x, labels = np.arange(240, dtype="uint8").reshape(60, 2, 2, 1), np.arange(60) % 3
     flow.adapt([x, labels])
-    measured = images.measure(flow, {"test": [x, labels]}, 50)
+    measured = measure_images(flow, {"test": [x, labels]}, 50)
     assert measured["reconstruction_error"] == 0 and measured["inversion_error"] < 0.01
     again = saved_and_loaded(flow, tmp_path)
     np.testing.assert_allclose(again.encode(x, labels), flow.encode(x, labels), atol=1e-5)

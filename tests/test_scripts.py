@@ -12,7 +12,9 @@ import pytest
 
 from keras_flows.files import locked, write_json, written_whole
 from keras_flows.recipes import glow_celeba, nice_mnist
-from keras_flows.training import arguments, common, progress
+from keras_flows.training.arguments import above_0, below_1, finite, not_negative, share
+from keras_flows.training.progress import TimeLeft
+from keras_flows.training.run import Run, contents_hash
 from keras_flows.training.script import Script
 
 ROOT = Path(__file__).parents[1]
@@ -109,8 +111,8 @@ def test_numbers_that_cannot_be_are_refused(option, value, capsys):
 
 
 def test_numbers_that_can_be_are_taken():
-    assert arguments.not_negative("0") == arguments.below_1("0") == arguments.share("0") == 0
-    assert arguments.share("1") == arguments.above_0("1") == 1 and arguments.finite("-2") == -2
+    assert not_negative("0") == below_1("0") == share("0") == 0
+    assert share("1") == above_0("1") == 1 and finite("-2") == -2
 
 
 def test_errors_that_a_user_can_mend_end_in_one_line():
@@ -128,7 +130,7 @@ def test_errors_that_a_user_can_mend_end_in_one_line():
 
 def run(out, x, script="nice_mnist", *more):
     args = parsed(out, *more)
-    return common.Run(script, args, x, ("couplings",)).checkpoint
+    return Run(script, args, x, ("couplings",)).checkpoint
 
 
 def test_a_run_is_not_resumed_with_other_data_or_by_another_script(tmp_path):
@@ -151,16 +153,16 @@ def test_a_run_is_not_resumed_with_other_data_or_by_another_script(tmp_path):
 def test_contents_are_the_same_wherever_the_data_lie(tmp_path):
     x = np.arange(600, dtype="uint8").reshape(100, 6)
     np.save(tmp_path / "x.npy", x)
-    same = common.contents(np.load(tmp_path / "x.npy", mmap_mode="r"), None)
-    assert same == common.contents(x) and same.startswith("(100, 6) ")
-    assert same != common.contents(x.astype("int16")) != common.contents(x, x)
+    same = contents_hash(np.load(tmp_path / "x.npy", mmap_mode="r"), None)
+    assert same == contents_hash(x) and same.startswith("(100, 6) ")
+    assert same != contents_hash(x.astype("int16")) != contents_hash(x, x)
 
 
 def test_the_time_that_is_left_is_told_once(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
     for first, minutes in ((0, None), (5, 8.0)):
-        left = progress.TimeLeft(8, minutes)
+        left = TimeLeft(8, minutes)
         left.on_train_begin()
         for epoch in range(first, 8):
             left.on_epoch_begin(epoch)

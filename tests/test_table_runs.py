@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_flows.recipes import maf_tabular, nsf_tabular
-from keras_flows.training import tables
 from keras_flows.training.table_baselines import gaussian, published
+from keras_flows.training.table_run import load_table
 
 SMALL = ["--steps", "1", "--hidden", "8", "--batch-size", "50", "--learning-rate", "0.02"]
 
@@ -70,7 +70,7 @@ def test_columns_of_few_values_are_dequantized(tmp_path):
     options = ["--data", str(tmp_path / "t.npz"), "--seed", "3"]
     with pytest.warns(UserWarning, match=r"column 1 \(n\) holds integers only, 9 different values"):
         plain, noisy = (
-            tables.load(maf_tabular.main.options([*options, *more]))
+            load_table(maf_tabular.main.options([*options, *more]))
             for more in ([], ["--dequantize", "n"])
         )
     for a, b in ((plain.train, noisy.train), (plain.test, noisy.test)):
@@ -78,7 +78,7 @@ def test_columns_of_few_values_are_dequantized(tmp_path):
         assert np.array_equal(a[:, 1], b[:, 1]) and np.array_equal(np.round(b[:, 0]), a[:, 0])
         assert noise.min() < -0.4 and noise.max() > 0.4
     with pytest.raises(ValueError, match=r"columns \['n', 'x'\]. Received: rooms"):
-        tables.load(maf_tabular.main.options([*options, "--dequantize", "rooms"]))
+        load_table(maf_tabular.main.options([*options, "--dequantize", "rooms"]))
 
 
 @pytest.mark.slow

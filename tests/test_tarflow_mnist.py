@@ -11,8 +11,8 @@ from keras_flows import cli
 from keras_flows.models import TarFlow
 from keras_flows.models.guided import GuidedFlow
 from keras_flows.recipes import tarflow_cifar10, tarflow_folder, tarflow_mnist
-from keras_flows.recipes.parts import tarflow_options
-from keras_flows.training import images
+from keras_flows.recipes.parts.tarflow_figures import noise, trajectory
+from keras_flows.training.image_run import with_noise
 from tests.multiscale import eager
 from tests.numeric import array, perturb
 
@@ -29,26 +29,26 @@ def run(script, out, *more):
 def test_the_estimate_of_noise_is_its_standard_deviation():
     rng = np.random.default_rng(0)
     plain = np.broadcast_to(np.linspace(0, 1, 28)[:, None, None], (50, 28, 28, 1))
-    assert tarflow_options.noise(plain) < 1e-12
+    assert noise(plain) < 1e-12
     noisy = plain + rng.normal(scale=0.05, size=plain.shape)
-    assert tarflow_options.noise(noisy) == pytest.approx(0.05, rel=0.03)
+    assert noise(noisy) == pytest.approx(0.05, rel=0.03)
     levels = np.clip(np.round(255 * (0.5 + (noisy - plain))), 0, 255).astype("uint8")
-    assert tarflow_options.noise(levels) == pytest.approx(0.05, rel=0.03)
+    assert noise(levels) == pytest.approx(0.05, rel=0.03)
 
 
 def test_validation_pictures_have_the_noise_of_training():
     flow, x = TarFlow((8, 8, 1), steps=1, **SIZES), np.zeros((500, 8, 8, 1), "float32")
-    noisy = images.noisy(flow, x, seed=0)
+    noisy = with_noise(flow, x, seed=0)
     assert noisy.dtype == "float32" and noisy.std() == pytest.approx(0.025, rel=0.02)
-    np.testing.assert_array_equal(images.noisy(flow, x, seed=0), noisy)
+    np.testing.assert_array_equal(with_noise(flow, x, seed=0), noisy)
     plain = TarFlow((8, 8, 1), steps=1, noise="uniform", **SIZES)
-    assert images.noisy(plain, x, seed=0) is x
+    assert with_noise(plain, x, seed=0) is x
 
 
 def test_the_trajectory_leads_from_the_latent_through_the_blocks_to_the_sample():
     flow = eager(perturb(TarFlow((8, 8, 1), steps=2, classes=3, **SIZES), 0.1))
     x, y = np.random.default_rng(0).uniform(size=(2, 8, 8, 1)).astype("float32"), np.array([0, 2])
-    steps = tarflow_options.trajectory(flow, x, y)
+    steps = trajectory(flow, x, y)
     assert len(steps) == 3
     np.testing.assert_allclose(steps[-1], x, atol=1e-6)
     z = flow.encode(x, y).reshape(2, 4, 16)

@@ -8,7 +8,7 @@ import pytest
 
 from keras_flows import files, toys
 from keras_flows.recipes import toy_2d
-from keras_flows.training import common
+from keras_flows.training.run import METRICS
 
 AREA = (2 * toy_2d.SIDE / toy_2d.CELLS) ** 2
 
@@ -61,8 +61,8 @@ def test_a_run_leaves_pictures_and_figures(small, tmp_path):
     pytest.importorskip("matplotlib")
     toy_2d.main(options(tmp_path, "--steps", "100", "--data", "moons", "pinwheel"))
     names = {path.name for path in tmp_path.iterdir()} - {files.LOCK}
-    assert names == {"moons.png", "pinwheel.png", "toy_2d.png", common.METRICS}
-    metrics = json.loads((tmp_path / common.METRICS).read_text())
+    assert names == {"moons.png", "pinwheel.png", "toy_2d.png", METRICS}
+    metrics = json.loads((tmp_path / METRICS).read_text())
     assert len(metrics["flows"]) == 4 and metrics["settings"]["steps"] == 100
     for row in metrics["flows"]:
         spread = toys.draw(row["data"], 9999, 0).std(0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_flows.cli import drawing, samples
 from keras_flows.cli import options as o
+from keras_flows.training.arguments import finite
 
 HELP = "pictures moved along an attribute"
 
@@ -19,7 +20,7 @@ def options(p):
     add("--attributes", type=Path, help="list_attr_celeba.txt or .csv; else in --data")
     add("--attribute", required=True, help="its name, such as Smiling")
     add("--image", type=Path, nargs="+", help="pictures to move; else those of --data")
-    add("--strength", type=o.finite, default=1.5, help="how far: 1 adds the difference")
+    add("--strength", type=finite, default=1.5, help="how far: 1 adds the difference")
 
 
 def run(args):

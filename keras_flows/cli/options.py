@@ -1,10 +1,9 @@
-"""Types of options, and options that several commands have."""
+"""Options that several commands have."""
 
 import argparse
-import math
 from pathlib import Path
 
-CELLS = 10_000  # of a grid
+from keras_flows.training.arguments import cells, image_shape, names, positive
 
 DATA = (
     "of pictures: npz or idx files of MNIST, or npz of CIFAR-10, whose test pictures are taken; or "
@@ -51,7 +50,7 @@ def data(p, table=False):
 
 def grid(p, size):
     p.add_argument("--grid", type=cells, default=size, help="rows x columns")
-    p.add_argument("--image-shape", type=shape, help="HxWxC, if vectors are not square")
+    p.add_argument("--image-shape", type=image_shape, help="HxWxC, if vectors are not square")
 
 
 def png(p, default):
@@ -62,56 +61,3 @@ def check_ending(path, endings):
     """ValueError for an --out of another ending, before anything is computed."""
     if path.suffix.lower() not in endings:
         raise ValueError(f"--out ends in one of {', '.join(endings)}. Received: --out {path}.")
-
-
-def positive(text):
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of 1 or more, got {text}")
-    return int(text)
-
-
-def whole(text):
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"a whole number of 0 or more, got {text}")
-    return int(text)
-
-
-def finite(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"a finite number, got {text}")
-    return value
-
-
-def temperature(text):
-    value = finite(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"a number of 0 or more, got {text}")
-    return value
-
-
-def cells(text):
-    try:
-        rows, columns = (int(n) for n in text.lower().split("x"))
-        assert rows > 0 and columns > 0
-    except (ValueError, AssertionError):
-        raise argparse.ArgumentTypeError(f"ROWSxCOLUMNS, such as 15x15, got {text}") from None
-    if rows * columns > CELLS:
-        raise argparse.ArgumentTypeError(f"{CELLS} pictures at most, got {text}")
-    return rows, columns
-
-
-def shape(text):
-    try:
-        height, width, channels = (int(n) for n in text.lower().split("x"))
-        assert min(height, width, channels) > 0
-    except (ValueError, AssertionError):
-        raise argparse.ArgumentTypeError(f"HxWxC, such as 28x28x1, got {text}") from None
-    return height, width, channels
-
-
-def names(text):
-    return [name.strip() for name in text.split(",")]

@@ -10,6 +10,15 @@ from keras_flows.cli.drawing import write_grid
 from keras_flows.cli.rows import Context
 from keras_flows.data import tables
 from keras_flows.plots.grids import check_size
+from keras_flows.training.arguments import (
+    cells,
+    count,
+    finite,
+    image_shape,
+    names,
+    not_negative,
+    positive,
+)
 
 HELP = "samples: a grid of pictures, or rows of a table"
 GRID, ROWS = "15x15", 1000
@@ -21,17 +30,17 @@ def options(p):
     add = p.add_argument
     add("--out", type=Path, help="PNG, csv, npy or npz (default: grid.png; of tables rows.csv)")
     heat = "spread of the latents, or one for each level"
-    add("--temperature", type=o.temperature, nargs="+", default=[1.0], help=heat)
-    add("--seed", type=o.whole, help="the same samples again")
+    add("--temperature", type=not_negative, nargs="+", default=[1.0], help=heat)
+    add("--seed", type=count, help="the same samples again")
     add("--label", type=int, help="class of the samples, for a class-conditional flow")
-    add("--guidance", type=o.finite, default=0.0, help="by the class, for a TarFlow")
+    add("--guidance", type=finite, default=0.0, help="by the class, for a TarFlow")
     add("--context", action="append", help=o.CONTEXT)
-    add("--grid", type=o.cells, help=f"pictures: rows x columns (default: {GRID})")
-    add("--image-shape", type=o.shape, help="pictures: HxWxC, if vectors are not square")
-    add("--n", type=o.positive, help=f"rows of a table (default: those of the context, or {ROWS})")
-    names = p.add_mutually_exclusive_group()
-    names.add_argument("--columns", type=o.names, help="A,B,...: names of a table's columns")
-    names.add_argument("--like", type=Path, help="a table that has the names of the columns")
+    add("--grid", type=cells, help=f"pictures: rows x columns (default: {GRID})")
+    add("--image-shape", type=image_shape, help="pictures: HxWxC, if vectors are not square")
+    add("--n", type=positive, help=f"rows of a table (default: those of the context, or {ROWS})")
+    columns = p.add_mutually_exclusive_group()
+    columns.add_argument("--columns", type=names, help="A,B,...: names of a table's columns")
+    columns.add_argument("--like", type=Path, help="a table that has the names of the columns")
 
 
 def run(args):
@@ -52,7 +61,7 @@ def _sample_pictures(args, flow):
             "Pictures are counted by --grid and have no columns; --out rows.csv writes a table. "
             f"Received: --out {args.out} with --n, --columns or --like."
         )
-    rows, columns = args.grid or o.cells(GRID)
+    rows, columns = args.grid or cells(GRID)
     check_size(rows, columns, args.image_shape or flow.data_shape)
     write_grid(args, flow, _samples(args, flow, rows * columns), rows, columns)
 
@@ -63,13 +72,13 @@ def _sample_rows(args, flow):
             "Rows of a table are samples that are vectors, without --grid and --image-shape. "
             f"Received: --out {args.out}, a flow of {flow.data_shape}."
         )
-    names = args.columns
+    columns = args.columns
     if args.like:
-        names = tables.read(args.like, fit=False).names
-    if names and len(names) != flow.dims:
+        columns = tables.read(args.like, fit=False).names
+    if columns and len(columns) != flow.dims:
         raise ValueError(
-            f"The model has {flow.dims} columns, {args.like or '--columns'} has {len(names)}. "
-            f"Received: {', '.join(names[:20])}."
+            f"The model has {flow.dims} columns, {args.like or '--columns'} has {len(columns)}. "
+            f"Received: {', '.join(columns[:20])}."
         )
     samples = _samples(args, flow)
     wrong = np.flatnonzero(~np.isfinite(samples).all(axis=1))
@@ -78,7 +87,7 @@ def _sample_rows(args, flow):
             f"{len(wrong)} of {len(samples)} samples are not finite; a lower --temperature keeps "
             f"to where the data were. Received: row {wrong[0] + 1}, {samples[wrong[0]][:5]}."
         )
-    tables.write(args.out, samples, names)
+    tables.write(args.out, samples, columns)
     print(args.out)
 
 

@@ -16,15 +16,21 @@ glow_celeba.keras and metrics.json.
 """
 
 from keras_flows.models.pictures import check_sides
-from keras_flows.recipes.parts import glow_options
-from keras_flows.training import folders, images
+from keras_flows.recipes.parts.glow_options import (
+    SETTINGS,
+    add_glow_options,
+    build_glow,
+    complete_glow,
+)
+from keras_flows.training.image_folder import HELP, add_folder_options, load_folder
+from keras_flows.training.image_run import image_parser, train_on_images
 from keras_flows.training.script import script
 
 NAME = "glow_celeba"
 
 
 def parser():
-    p = images.parser(
+    p = image_parser(
         __doc__,
         NAME,
         epochs=1000,
@@ -35,25 +41,25 @@ def parser():
         temperature=0.9,
         holdout=None,
         steps_per_epoch=1000,
-        data=folders.HELP,
+        data=HELP,
         data_required=True,
     )
-    glow_options.add(p, level=3, variant="blog")
-    folders.add(p)
+    add_glow_options(p, level=3, variant="blog")
+    add_folder_options(p)
     return p
 
 
 def load(args):
-    """The pictures, once it is clear that the flow can take them."""
+    """The pictures; checks first that the flow can take their size."""
     check_sides("Glow", (args.img_size, args.img_size, 3), args.level, args.level)
-    return folders.load(args)
+    return load_folder(args)
 
 
 def build(args):
-    return glow_options.build(args, (args.img_size, args.img_size, 3))
+    return build_glow(args, (args.img_size, args.img_size, 3))
 
 
-@script(NAME, parser, complete=glow_options.complete)
+@script(NAME, parser, complete=complete_glow)
 def main(args):
-    same = (*glow_options.SAME, "img_size", "data", "test")
-    images.reproduce(NAME, args, load(args), lambda: build(args), same, flip=True)
+    settings = (*SETTINGS, "img_size", "data", "test")
+    train_on_images(NAME, args, load(args), lambda: build(args), settings, flip=True)

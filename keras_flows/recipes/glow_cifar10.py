@@ -5,15 +5,22 @@ training pictures choose the epoch; bits/dim are reported on the 10,000 test pic
 and metrics.json go to --out.
 """
 
-from keras_flows.recipes.parts import glow_options
-from keras_flows.training import common, images
+from keras_flows.recipes.parts.glow_options import (
+    SETTINGS,
+    add_glow_options,
+    build_glow,
+    complete_glow,
+)
+from keras_flows.training.image_data import cifar10
+from keras_flows.training.image_run import image_parser, train_on_images
+from keras_flows.training.options import CIFAR10
 from keras_flows.training.script import script
 
 NAME = "glow_cifar10"
 
 
 def parser():
-    p = images.parser(
+    p = image_parser(
         __doc__,
         NAME,
         epochs=250,
@@ -23,17 +30,16 @@ def parser():
         columns=10,
         temperature=1.0,
         holdout=2000,
-        data=common.CIFAR10,
+        data=CIFAR10,
     )
-    glow_options.add(p, level=3)
+    add_glow_options(p, level=3)
     return p
 
 
 def build(args):
-    return glow_options.build(args, (32, 32, 3))
+    return build_glow(args, (32, 32, 3))
 
 
-@script(NAME, parser, complete=glow_options.complete)
+@script(NAME, parser, complete=complete_glow)
 def main(args):
-    same = glow_options.SAME
-    images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
+    train_on_images(NAME, args, cifar10(args), lambda: build(args), SETTINGS, flip=True)

@@ -6,16 +6,21 @@ test pictures. With --classes the flow is class-conditional, and grids have a ro
 Pictures and metrics.json go to --out.
 """
 
-from keras_flows.data import datasets
-from keras_flows.recipes.parts import glow_options
-from keras_flows.training import images
+from keras_flows.recipes.parts.glow_options import (
+    SETTINGS,
+    add_glow_options,
+    build_glow,
+    complete_glow,
+)
+from keras_flows.training.image_data import mnist
+from keras_flows.training.image_run import image_parser, train_on_images
 from keras_flows.training.script import script
 
 NAME = "glow_mnist"
 
 
 def parser():
-    p = images.parser(
+    p = image_parser(
         __doc__,
         NAME,
         epochs=10,
@@ -27,22 +32,16 @@ def parser():
         holdout=2000,
         schedule="cosine",
     )
-    glow_options.add(p, level=2, depth=8, hidden=64, learning_rate=1.5e-2, warmup=500)
+    add_glow_options(p, level=2, depth=8, hidden=64, learning_rate=1.5e-2, warmup=500)
     p.add_argument("--classes", action="store_true", help="a density for each digit")
     return p
 
 
-def load(args):
-    (train, y_train), (test, y_test) = datasets.mnist(args.data, args.classes)
-    labels = (y_train, y_test) if args.classes else None
-    return images.held_out(train[..., None], test[..., None], args, labels)
-
-
 def build(args):
-    return glow_options.build(args, (28, 28, 1), classes=10 if args.classes else None)
+    return build_glow(args, (28, 28, 1), classes=10 if args.classes else None)
 
 
-@script(NAME, parser, complete=glow_options.complete)
+@script(NAME, parser, complete=complete_glow)
 def main(args):
-    same = (*glow_options.SAME, "classes")
-    images.reproduce(NAME, args, load(args), lambda: build(args), same)
+    settings = (*SETTINGS, "classes")
+    train_on_images(NAME, args, mnist(args, args.classes), lambda: build(args), settings)

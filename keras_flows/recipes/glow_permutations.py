@@ -17,40 +17,42 @@ from keras_flows.data import datasets
 from keras_flows.data.shuffled import Shuffled
 from keras_flows.files import write_json
 from keras_flows.models import Glow
-from keras_flows.plots import curves
-from keras_flows.training import common
+from keras_flows.recipes.parts.permutation_figures import PERMUTATIONS, plot, summarize
+from keras_flows.training.arguments import positive
+from keras_flows.training.optimizers import make_optimizer, set_up
+from keras_flows.training.options import CIFAR10, run_parser
 from keras_flows.training.progress import time_left
+from keras_flows.training.run import METRICS, SETTINGS, contents_hash, provenance
 from keras_flows.training.script import script
 
 NAME = "glow_permutations"
-PERMUTATIONS = ("reverse", "shuffle", "inv_conv")
 
 
 def parser():
-    p = common.parser(
+    p = run_parser(
         __doc__,
+        NAME,
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
         optimizer="adamax",
         warmup=50,
         steps_per_epoch=500,
-        out=f"samples/{NAME}",
-        data=common.CIFAR10,
+        data=CIFAR10,
     )
     add = p.add_argument
-    add("--seeds", type=common.positive, default=3, help="flows of each kind")
+    add("--seeds", type=positive, default=3, help="flows of each kind")
     add("--couplings", nargs="+", default=["additive", "affine"], choices=("additive", "affine"))
     add("--permutations", nargs="+", default=PERMUTATIONS, choices=PERMUTATIONS)
-    add("--level", type=common.positive, default=3, help="scales")
-    add("--depth", type=common.positive, default=4, help="steps a scale")
-    add("--hidden", type=common.positive, default=64, help="channels of the coupling networks")
-    add("--test-limit", type=common.positive, default=2000, help="test pictures to measure on")
+    add("--level", type=positive, default=3, help="scales")
+    add("--depth", type=positive, default=4, help="steps a scale")
+    add("--hidden", type=positive, default=64, help="channels of the coupling networks")
+    add("--test-limit", type=positive, default=2000, help="test pictures to measure on")
     return p
 
 
 class Bits(keras.callbacks.Callback):
-    """Training bits/dim of every step, and its mean over stretches of steps."""
+    """Training bits/dim of every step, and their means over `stretch` steps."""
 
     def __init__(self, stretch):
         super().__init__()
@@ -60,7 +62,7 @@ class Bits(keras.callbacks.Callback):
         self.total = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        # Keras tells the mean since the epoch's start.
+        # Keras' logs have the mean since the start of the epoch.
         total = float(logs["bits_per_dim"]) * (batch + 1)
         self.steps.append(total - self.total)
         self.total = total
@@ -70,12 +72,12 @@ class Bits(keras.callbacks.Callback):
         return np.reshape(self.steps[:whole], (-1, self.stretch)).mean(-1).round(5).tolist()
 
 
-def train(args, train, test, coupling, permutation, seed):
-    """One flow from scratch: its curve and its test bits/dim."""
+def train(args, pictures, test, coupling, permutation, seed):
+    """Trains one flow; returns its curve and its test bits/dim."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     flow = Glow(
-        train.shape[1:],
+        pictures.shape[1:],
         levels=args.level,
         steps=args.depth,
         variant="paper",
@@ -84,10 +86,10 @@ def train(args, train, test, coupling, permutation, seed):
         hidden=args.hidden,
         seed=seed,
     )
-    flow.compile(common.optimizer(args, len(train)))
-    data = Shuffled(train, args.batch_size, seed, flip=True, steps=args.steps_per_epoch)
+    flow.compile(make_optimizer(args, len(pictures)))
+    data = Shuffled(pictures, args.batch_size, seed, flip=True, steps=args.steps_per_epoch)
     bits, start = Bits(stretch=max(1, args.steps_per_epoch // 50)), time.perf_counter()
-    flow.adapt(train[:256])
+    flow.adapt(pictures[:256])
     flow.fit(data, shuffle=False, epochs=args.epochs, verbose=0, callbacks=[data.callback(), bits])
     return {
         "coupling": coupling,
@@ -99,8 +101,8 @@ def train(args, train, test, coupling, permutation, seed):
     }
 
 
-def finished(args, path, settings):
-    """Flows of an earlier run of the same settings, if --resume is given."""
+def trained_before(args, path, settings):
+    """The flows of an earlier run with the same settings, if --resume is there."""
     try:
         state = json.loads(path.read_text()) if path.exists() else {}
     except ValueError as error:
@@ -121,82 +123,38 @@ def finished(args, path, settings):
     return state.get("flows", [])
 
 
-def settings(args, *data):
-    names = (*common.SAME, "epochs", "level", "depth", "hidden", "test_limit")
-    about = {"backend": keras.backend.backend(), "data": str(args.data)}
-    about["contents_of_data"] = common.contents(*data)
-    return {**{name: getattr(args, name) for name in names}, **about}
-
-
-def summary(flows):
-    """Means and ranges of bits/dim of each kind, and whether the paper's order came out."""
-    table = {}
-    for flow in flows:
-        kinds = table.setdefault(flow["coupling"], {})
-        kinds.setdefault(flow["permutation"], []).append(flow)
-    found = {}
-    for coupling, kinds in table.items():
-        found[coupling] = {
-            kind: {
-                "seeds": [flow["seed"] for flow in same],
-                "end_of_training": spread([flow["curve"][-1] for flow in same]),
-                "test": spread([flow["test_bits_per_dim"] for flow in same]),
-            }
-            for kind, same in kinds.items()
-        }
-        found[coupling]["order_of_the_paper"] = order_of_the_paper(found[coupling])
-    return found
-
-
-def spread(values):
-    return {"mean": float(np.mean(values)), "lowest": min(values), "highest": max(values)}
-
-
-def order_of_the_paper(kinds):
-    """Whether reverse > shuffle > 1x1 convolution in loss; None without the same seeds of all."""
-    if not all(kind in kinds for kind in PERMUTATIONS):
-        return None
-    if len({tuple(sorted(kinds[kind]["seeds"])) for kind in PERMUTATIONS}) > 1:
-        return None
-    means = [kinds[kind]["end_of_training"]["mean"] for kind in PERMUTATIONS]
-    return means[0] > means[1] > means[2]
-
-
-def plot(path, args, flows):
-    """Mean curves over the seeds, one for each kind, if matplotlib is there."""
-    kinds = {}
-    for flow in flows:
-        kinds.setdefault((flow["coupling"], flow["permutation"]), []).append(flow["curve"])
-    steps = np.arange(1, 1 + min(len(c) for curves in kinds.values() for c in curves))
-    steps = steps * max(1, args.steps_per_epoch // 50)
-    try:
-        curves.plot_curves(path, steps, kinds, "Permutations in Glow on CIFAR-10")
-    except ImportError:
-        print("No permutations.png: it needs matplotlib, in the extra `plot`.")
+def run_settings(args, *data):
+    names = (*SETTINGS, "epochs", "level", "depth", "hidden", "test_limit")
+    return {
+        **{name: getattr(args, name) for name in names},
+        "backend": keras.backend.backend(),
+        "data": str(args.data),
+        "contents_of_data": contents_hash(*data),
+    }
 
 
 @script(NAME, parser)
 def main(args):
-    common.start(args)
-    (train_set, _), (test, _) = datasets.cifar10(args.data, labels=False)
-    train_set, test = train_set[: args.limit], test[: args.test_limit]
+    set_up(args)
+    (pictures, _), (test, _) = datasets.cifar10(args.data, labels=False)
+    pictures, test = pictures[: args.limit], test[: args.test_limit]
     kinds = list(itertools.product(args.couplings, args.permutations))
     todo = [(*kind, args.seed + i) for i in range(args.seeds) for kind in kinds]
     if args.dry_run:
         args.epochs = args.steps_per_epoch = 1
-        return print(train(args, train_set, test, *todo[0]))
-    path, about = args.out / common.METRICS, settings(args, train_set, test)
-    flows = finished(args, path, about)
+        return print(train(args, pictures, test, *todo[0]))
+    path, settings = args.out / METRICS, run_settings(args, pictures, test)
+    flows = trained_before(args, path, settings)
     done = {(flow["coupling"], flow["permutation"], flow["seed"]) for flow in flows}
     todo = [kind for kind in todo if kind not in done]
-    about = {"command": args.command, "machine": common.machine(), "settings": about}
+    facts = {**provenance(args), "settings": settings}
     for i, kind in enumerate(todo):
-        flows.append(train(args, train_set, test, *kind))
+        flows.append(train(args, pictures, test, *kind))
         print(*kind, f"{flows[-1]['test_bits_per_dim']:.4f} bits/dim on test", flush=True)
         left = len(todo) - i - 1
         if i == 0 and left:
             print(time_left("One flow", flows[-1]["seconds"], left), flush=True)
-        found = {"complete": not left, "summary": summary(flows), "flows": flows}
-        write_json(path, {**about, **found})
+        metrics = {"complete": not left, "summary": summarize(flows), "flows": flows}
+        write_json(path, {**facts, **metrics})
     plot(args.out / "permutations.png", args, flows)
-    print(json.dumps(summary(flows), indent=1))
+    print(json.dumps(summarize(flows), indent=1))

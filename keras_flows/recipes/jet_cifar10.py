@@ -12,14 +12,17 @@ and metrics.json go to --out.
 """
 
 from keras_flows.models import Jet
-from keras_flows.training import common, images
+from keras_flows.training.arguments import positive
+from keras_flows.training.image_data import cifar10
+from keras_flows.training.image_run import image_parser, train_on_images
+from keras_flows.training.options import CIFAR10
 from keras_flows.training.script import script
 
 NAME = "jet_cifar10"
 
 
 def parser():
-    p = images.parser(
+    p = image_parser(
         __doc__,
         NAME,
         epochs=200,
@@ -29,7 +32,7 @@ def parser():
         columns=10,
         temperature=1.0,
         holdout=2000,
-        data=common.CIFAR10,
+        data=CIFAR10,
         optimizer="adamw",
         weight_decay=1 / 30,  # Keras multiplies it by the learning rate.
         beta_2=0.95,
@@ -38,10 +41,10 @@ def parser():
         clip=1.0,
     )
     add = p.add_argument
-    add("--patch", type=common.positive, default=4, help="side of a patch")
-    add("--couplings", type=common.positive, default=32, help="how many")
-    add("--depth", type=common.positive, default=2, help="attention blocks of a coupling")
-    add("--channels", type=common.positive, default=256, help="width of the transformers")
+    add("--patch", type=positive, default=4, help="side of a patch")
+    add("--couplings", type=positive, default=32, help="how many")
+    add("--depth", type=positive, default=2, help="attention blocks of a coupling")
+    add("--channels", type=positive, default=256, help="width of the transformers")
     return p
 
 
@@ -59,5 +62,5 @@ def build(args):
 
 @script(NAME, parser)
 def main(args):
-    same = ("patch", "couplings", "depth", "channels")
-    images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
+    settings = ("patch", "couplings", "depth", "channels")
+    train_on_images(NAME, args, cifar10(args), lambda: build(args), settings, flip=True)

@@ -12,19 +12,20 @@ import numpy as np
 
 from keras_flows import invert
 from keras_flows.core.ledger import Ledger
-from keras_flows.data import datasets
 from keras_flows.layers import Reshape
 from keras_flows.models import MAF
-from keras_flows.training import arguments, common, images
+from keras_flows.training.arguments import positive, share
+from keras_flows.training.image_data import mnist
+from keras_flows.training.image_run import image_parser, train_on_images
 from keras_flows.training.script import script
 
 NAME = "maf_mnist"
 PUBLISHED = {"MAF(5)": -1300.5, "MAF MoG(5)": -1100.3}
-SAME = ("classes", "steps", "hidden", "mixture", "alpha", "order", "norm")
+SETTINGS = ("classes", "steps", "hidden", "mixture", "alpha", "order", "norm")
 
 
 def parser():
-    p = images.parser(
+    p = image_parser(
         __doc__,
         NAME,
         epochs=20,
@@ -38,19 +39,13 @@ def parser():
     )
     add = p.add_argument
     add("--classes", action="store_true", help="a density for each digit")
-    add("--steps", type=common.positive, default=5, help="autoregressive layers")
-    add("--hidden", type=common.positive, nargs="+", default=[1024], help="widths of each MADE")
-    add("--mixture", type=common.positive, help="Gaussians of a mixture as the base: MAF MoG")
+    add("--steps", type=positive, default=5, help="autoregressive layers")
+    add("--hidden", type=positive, nargs="+", default=[1024], help="widths of each MADE")
+    add("--mixture", type=positive, help="Gaussians of a mixture as the base: MAF MoG")
     add("--order", choices=("alternating", "random"), default="alternating", help="of pixels")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
-    add("--alpha", type=arguments.share, default=1e-6, help="of the logits")
+    add("--alpha", type=share, default=1e-6, help="of the logits")
     return p
-
-
-def load(args):
-    (train, y_train), (test, y_test) = datasets.mnist(args.data, args.classes)
-    labels = (y_train, y_test) if args.classes else None
-    return images.held_out(train[..., None], test[..., None], args, labels)
 
 
 def build(args):
@@ -92,5 +87,5 @@ def logit_likelihood(flow, test, batch_size):
 
 @script(NAME, parser)
 def main(args):
-    more = logit_likelihood
-    images.reproduce(NAME, args, load(args), lambda: build(args), SAME, more=more)
+    data, measure = mnist(args, args.classes), logit_likelihood
+    train_on_images(NAME, args, data, lambda: build(args), SETTINGS, more_metrics=measure)

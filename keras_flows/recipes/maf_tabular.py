@@ -10,22 +10,23 @@ loss.png, columns.png and metrics.json go to --out.
 """
 
 from keras_flows.models import MAF
-from keras_flows.training import common, tables
+from keras_flows.training.arguments import positive
 from keras_flows.training.script import script
+from keras_flows.training.table_run import table_parser, train_on_table
 
 NAME = "maf_tabular"
 # The paper's widths; it tried 1 and 2 hidden layers.
 HIDDEN = {"power": 100, "gas": 100, "hepmass": 512, "miniboone": 512, "bsds300": 512}
-SAME = ("steps", "hidden", "activation", "mixture", "order", "norm")
+SETTINGS = ("steps", "hidden", "activation", "mixture", "order", "norm")
 
 
 def parser():
-    p = tables.parser(__doc__, NAME, epochs=1000, batch_size=100, learning_rate=1e-4)
+    p = table_parser(__doc__, NAME, epochs=1000, batch_size=100, learning_rate=1e-4)
     add = p.add_argument
-    add("--steps", type=common.positive, default=5, help="autoregressive layers")
-    add("--hidden", type=common.positive, nargs="+", help="widths of each MADE [the paper's]")
+    add("--steps", type=positive, default=5, help="autoregressive layers")
+    add("--hidden", type=positive, nargs="+", help="widths of each MADE [the paper's]")
     add("--activation", choices=("relu", "tanh"), help="of each MADE [relu; for gas tanh]")
-    add("--mixture", type=common.positive, help="Gaussians of a mixture as the base: MAF MoG")
+    add("--mixture", type=positive, help="Gaussians of a mixture as the base: MAF MoG")
     add("--order", choices=("alternating", "random"), default="alternating", help="of columns")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
     return p
@@ -53,4 +54,4 @@ def build(args, dims):
 
 @script(NAME, parser, complete=complete)
 def main(args):
-    tables.reproduce(NAME, args, lambda dims: build(args, dims), SAME)
+    train_on_table(NAME, args, lambda dims: build(args, dims), SETTINGS)

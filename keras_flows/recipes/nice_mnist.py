@@ -16,10 +16,14 @@ from keras import ops
 from keras_flows.data import datasets
 from keras_flows.layers import Scale
 from keras_flows.models import NICE
-from keras_flows.plots import curves
+from keras_flows.plots.curves import plot_losses, plot_scales
 from keras_flows.plots.grids import grid, temperature_sweep, write_png
-from keras_flows.training import arguments, common
+from keras_flows.training.arguments import finite, not_negative, positive
 from keras_flows.training.callbacks import RollbackOnCollapse, SampleGrid
+from keras_flows.training.image_data import mnist_vectors
+from keras_flows.training.image_run import add_holdout
+from keras_flows.training.options import run_parser
+from keras_flows.training.run import Run
 from keras_flows.training.script import script
 
 NAME = "nice_mnist"
@@ -35,11 +39,11 @@ class BlogLoss(keras.callbacks.Callback):
 
 
 def parser():
-    p = common.parser(__doc__, epochs=30, batch_size=128, learning_rate=1e-3, out=f"samples/{NAME}")
+    p = run_parser(__doc__, NAME, epochs=30, batch_size=128, learning_rate=1e-3)
     add = p.add_argument
     add("--variant", choices=("blog", "paper"), default="blog", help="configuration, see NICE")
-    add("--couplings", type=common.positive, default=4, help="coupling layers")
-    add("--hidden", type=common.positive, nargs="+", default=[1000] * 5, help="widths of a network")
+    add("--couplings", type=positive, default=4, help="coupling layers")
+    add("--hidden", type=positive, nargs="+", default=[1000] * 5, help="widths of a network")
     add(
         "--scale-init",
         default="glorot_normal",
@@ -47,24 +51,13 @@ def parser():
     )
     add(
         "--scale-factor",
-        type=arguments.finite,
+        type=finite,
         default=1.0,
         help="the last layer is exp(factor * k): above 1, k is learned faster",
     )
-    add("--holdout", type=common.positive, default=5000, help="training pictures kept to choose by")
-    add("--temperature", type=arguments.not_negative, default=0.75, help="of the sample grids")
+    add_holdout(p, 5000)
+    add("--temperature", type=not_negative, default=0.75, help="of the sample grids")
     return p
-
-
-def load(args):
-    """Training, validation and test pictures, uint8 `(n, 784)`."""
-    (train, _), (test, _) = datasets.mnist(args.data, labels=False)
-    train, test = train.reshape(-1, DIMS), test.reshape(-1, DIMS)
-    if args.holdout >= len(train):
-        raise ValueError(
-            f"--holdout must leave training pictures. Received: {args.holdout} of {len(train)}."
-        )
-    return train[: -args.holdout][: args.limit], train[-args.holdout :], test
 
 
 def build(args):
@@ -81,20 +74,21 @@ def build(args):
 
 @script(NAME, parser)
 def main(args):
-    pixels = load(args)
-    same = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")
-    run = common.Run(NAME, args, pixels, same)
-    flow = run.flow(lambda: build(args), len(pixels[0]))
-    train, validation, test = (datasets.as_input(flow, x) for x in pixels)
+    data = mnist_vectors(args)
+    settings = ("variant", "couplings", "hidden", "scale_init", "scale_factor", "holdout")
+    run = Run(NAME, args, data.arrays, settings)
+    flow = run.flow(lambda: build(args), data.size)
+    sets = (data.train, data.validation, data.test)
+    train, validation, test = (datasets.as_input(flow, x) for x in sets)
     flow.summary()
     if args.dry_run:
         flow.fit(train[: args.batch_size], batch_size=args.batch_size, verbose=0)
         print(f"One step done, loss {flow.evaluate(test[:1000], verbose=0, return_dict=True)}.")
         return
     callbacks = [SampleGrid(args.out / "epoch_{epoch:03d}.png", args.temperature)]
-    callbacks += [RollbackOnCollapse(), *[BlogLoss()] * (args.variant == "blog")]
+    callbacks += [RollbackOnCollapse(), *([BlogLoss()] if args.variant == "blog" else [])]
     flow = run.train(flow, train, validation, callbacks)
-    pictures(args.out, flow, test, args.temperature)
+    draw(args.out, flow, test, args.temperature)
     plot(args.out, flow, run.checkpoint)
     metrics = measure(flow, {"train": train[:10000], "validation": validation, "test": test})
     run.finish(flow, metrics)
@@ -135,7 +129,7 @@ def likelihoods(flow, x):
     return {"pictures": len(x), "nll": nll, "nll_without_noise": nll_without_noise, **more}
 
 
-def pictures(out, flow, test, temperature):
+def draw(out, flow, test, temperature):
     """The sample grid, a sweep of temperatures from 0 to 1 and interpolations between digits."""
     write_png(out / "grid.png", grid(flow.sample(225, temperature, seed=0), 15, 15))
     temperatures = np.linspace(0, 1, 9)
@@ -150,9 +144,9 @@ def plot(out, flow, checkpoint):
     scale = next(layer for layer in flow.encoder.layers if isinstance(layer, Scale))
     try:
         spreads = np.exp(-ops.convert_to_numpy(scale.log_scale)).ravel()
-        curves.plot_scales(out / "scales.png", spreads)
+        plot_scales(out / "scales.png", spreads)
         if checkpoint.history:
             title = "NICE on MNIST"
-            curves.plot_losses(out / "loss.png", checkpoint.history, title, checkpoint.best_epoch)
+            plot_losses(out / "loss.png", checkpoint.history, title, checkpoint.best_epoch)
     except ImportError:
         print("No loss.png and scales.png: they need matplotlib, in the extra `plot`.")

@@ -6,14 +6,17 @@ and metrics.json go to --out.
 """
 
 from keras_flows.models import RealNVP
-from keras_flows.training import common, images
+from keras_flows.training.arguments import positive
+from keras_flows.training.image_data import cifar10
+from keras_flows.training.image_run import image_parser, train_on_images
+from keras_flows.training.options import CIFAR10
 from keras_flows.training.script import script
 
 NAME = "realnvp_cifar10"
 
 
 def parser():
-    p = images.parser(
+    p = image_parser(
         __doc__,
         NAME,
         epochs=100,
@@ -23,12 +26,12 @@ def parser():
         columns=10,
         temperature=1.0,
         holdout=2000,
-        data=common.CIFAR10,
+        data=CIFAR10,
         clip=100.0,
     )
-    p.add_argument("--level", type=common.positive, default=2, help="scales")
-    p.add_argument("--hidden", type=common.positive, default=64, help="channels, first scale")
-    p.add_argument("--blocks", type=common.positive, default=8, help="residual blocks a network")
+    p.add_argument("--level", type=positive, default=2, help="scales")
+    p.add_argument("--hidden", type=positive, default=64, help="channels, first scale")
+    p.add_argument("--blocks", type=positive, default=8, help="residual blocks a network")
     return p
 
 
@@ -45,5 +48,5 @@ def build(args):
 
 @script(NAME, parser)
 def main(args):
-    same = ("level", "hidden", "blocks")
-    images.reproduce(NAME, args, images.cifar10(args), lambda: build(args), same, flip=True)
+    settings = ("level", "hidden", "blocks")
+    train_on_images(NAME, args, cifar10(args), lambda: build(args), settings, flip=True)

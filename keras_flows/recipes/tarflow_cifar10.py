@@ -8,27 +8,29 @@ bits/dim. The sizes are between the paper's for MNIST and for ImageNet64 (--patc
 test pictures. Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
 """
 
-from keras_flows.data import datasets
-from keras_flows.recipes.parts import tarflow_options
-from keras_flows.training import common, images
+from keras_flows.recipes.parts.tarflow_options import (
+    LARGE,
+    LARGE_MODEL,
+    add_tarflow_options,
+    tarflow_parser,
+    train_tarflow,
+)
+from keras_flows.training.image_data import cifar10
+from keras_flows.training.options import CIFAR10
 from keras_flows.training.script import script
 
 NAME = "tarflow_cifar10"
 
 
 def parser():
-    p = tarflow_options.parser(__doc__, NAME, data=common.CIFAR10, **tarflow_options.LARGE)
-    tarflow_options.add(p, patch=2, guidance=1.0, **tarflow_options.LARGE_MODEL)
+    p = tarflow_parser(__doc__, NAME, data=CIFAR10, **LARGE)
+    add_tarflow_options(p, patch=2, guidance=1.0, **LARGE_MODEL)
     p.add_argument("--no-classes", dest="classes", action="store_false", help="no labels at all")
     return p
-
-
-def load(args):
-    (train, y_train), (test, y_test) = datasets.cifar10(args.data, args.classes)
-    return images.held_out(train, test, args, (y_train, y_test) if args.classes else None)
 
 
 @script(NAME, parser)
 def main(args):
     classes = 10 if args.classes else None
-    tarflow_options.reproduce(NAME, args, load(args), (32, 32, 3), classes, flip=True)
+    data = cifar10(args, args.classes)
+    train_tarflow(NAME, args, data, (32, 32, 3), classes, flip=True)

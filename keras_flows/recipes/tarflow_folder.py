@@ -7,32 +7,38 @@ Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
 """
 
 from keras_flows.layers import Patchify
-from keras_flows.recipes.parts import tarflow_options
-from keras_flows.training import folders
+from keras_flows.recipes.parts.tarflow_options import (
+    LARGE,
+    LARGE_MODEL,
+    add_tarflow_options,
+    tarflow_parser,
+    train_tarflow,
+)
+from keras_flows.training.image_folder import HELP, add_folder_options, load_folder
 from keras_flows.training.script import script
 
 NAME = "tarflow_folder"
 
 
 def parser():
-    p = tarflow_options.parser(
+    p = tarflow_parser(
         __doc__,
         NAME,
         rows=8,
         columns=8,
         holdout=None,
-        data=folders.HELP,
+        data=HELP,
         data_required=True,
         classes=False,
-        **tarflow_options.LARGE,
+        **LARGE,
     )
-    tarflow_options.add(p, patch=4, **tarflow_options.LARGE_MODEL)
-    folders.add(p)
+    add_tarflow_options(p, patch=4, **LARGE_MODEL)
+    add_folder_options(p)
     return p
 
 
 @script(NAME, parser)
 def main(args):
     shape = (args.img_size, args.img_size, 3)
-    Patchify(args.patch).build((None, *shape))  # refuses sides before pictures are decoded
-    tarflow_options.reproduce(NAME, args, folders.load(args), shape, flip=True)
+    Patchify(args.patch).build((None, *shape))  # checks the sides before pictures are decoded
+    train_tarflow(NAME, args, load_folder(args), shape, flip=True)

@@ -14,19 +14,24 @@ and after; trajectory.png, from latents through the blocks to digits; loss.png, 
 model.
 """
 
-from keras_flows.data import datasets
-from keras_flows.recipes.parts import mnist_classifier, tarflow_options
-from keras_flows.training import images
+from keras_flows.recipes.parts.mnist_classifier import train_classifier
+from keras_flows.recipes.parts.tarflow_options import (
+    add_tarflow_options,
+    tarflow_parser,
+    train_tarflow,
+)
+from keras_flows.training.image_data import mnist
+from keras_flows.training.optimizers import use_devices
 from keras_flows.training.script import script
 
 NAME = "tarflow_mnist"
 
 
 def parser():
-    p = tarflow_options.parser(
+    p = tarflow_parser(
         __doc__, NAME, epochs=10, batch_size=64, learning_rate=2e-3, warmup=200, clip=1.0
     )
-    tarflow_options.add(
+    add_tarflow_options(
         p,
         patch=4,
         channels=96,
@@ -41,16 +46,10 @@ def parser():
     return p
 
 
-def load(args):
-    (train, y_train), (test, y_test) = datasets.mnist(args.data, args.classes)
-    labels = (y_train, y_test) if args.classes else None
-    return images.held_out(train[..., None], test[..., None], args, labels)
-
-
 @script(NAME, parser)
 def main(args):
-    images.common.use(args.devices)  # also for the classifier
-    data = load(args)
+    use_devices(args.devices)  # before the classifier is built
+    data = mnist(args, args.classes)
     classes = 10 if args.classes else None
-    judge = mnist_classifier.trained(data, args.seed) if classes and not args.dry_run else None
-    tarflow_options.reproduce(NAME, args, data, (28, 28, 1), classes, judge=judge)
+    judge = train_classifier(data, args.seed) if classes and not args.dry_run else None
+    train_tarflow(NAME, args, data, (28, 28, 1), classes, judge=judge)

@@ -8,7 +8,6 @@ the mass that the flow's density has inside the picture. Minutes, so there is no
 """
 
 import argparse
-import datetime
 import math
 import time
 from pathlib import Path
@@ -21,8 +20,9 @@ from keras_flows.core.cost import trainable_parameters
 from keras_flows.data import toys
 from keras_flows.files import write_json
 from keras_flows.models import IAF, MAF, NSF
-from keras_flows.plots import curves
-from keras_flows.training import arguments, common
+from keras_flows.plots.curves import plot_pairs, plot_table
+from keras_flows.training.arguments import not_negative, positive
+from keras_flows.training.run import METRICS, provenance
 from keras_flows.training.script import script
 
 NAME = "toy_2d"
@@ -78,11 +78,11 @@ def parser():
     add = p.add_argument
     add("--data", nargs="+", choices=toys.TOYS, default=[*toys.TOYS], help="densities")
     add("--flows", nargs="+", choices=FLOWS, default=[*FLOWS], help="which flows")
-    add("--steps", type=common.positive, default=1000, help="of Adam, on fresh points each")
-    add("--batch-size", type=common.positive, default=512, help="points a step")
+    add("--steps", type=positive, default=1000, help="of Adam, on fresh points each")
+    add("--batch-size", type=positive, default=512, help="points a step")
     add(
         "--learning-rate",
-        type=arguments.not_negative,
+        type=not_negative,
         default=5e-3,
         help="at first; half a cosine takes it to 0",
     )
@@ -173,14 +173,12 @@ def main(args):
             print(f"{name}, {data}: {row['nll']:.3f} nats", flush=True)
     names = ("data", "flows", "steps", "batch_size", "learning_rate", "seed")
     metrics = {
-        "command": args.command,
-        "date": datetime.date.today().isoformat(),
+        **provenance(args),
         "settings": {name: getattr(args, name) for name in names},
-        "machine": common.machine(),
         "seconds": round(time.perf_counter() - began, 1),
         "flows": rows,
     }
-    write_json(args.out / common.METRICS, metrics)
+    write_json(args.out / METRICS, metrics)
     plot(args.out, pictures, rows)
 
 
@@ -188,11 +186,11 @@ def plot(out, pictures, rows):
     """All pictures, if matplotlib is there."""
     try:
         for data, shown in pictures.items():
-            mine = [row for row in rows if row["data"] == data]
-            nll = {"data": mine[0]["nll_of_the_true_density"]}
-            nll.update({row["flow"]: row["nll"] for row in mine})
+            same = [row for row in rows if row["data"] == data]
+            nll = {"data": same[0]["nll_of_the_true_density"]}
+            nll.update({row["flow"]: row["nll"] for row in same})
             titles = {name: f"{name}: {value:.3f} nats" for name, value in nll.items()}
-            curves.plot_pairs(out / f"{data}.png", shown, titles)
-        curves.plot_table(out / f"{NAME}.png", pictures)
+            plot_pairs(out / f"{data}.png", shown, titles)
+        plot_table(out / f"{NAME}.png", pictures)
     except ImportError:
         print("No pictures: they need matplotlib, in the extra `plot`.")

@@ -1,22 +1,22 @@
-"""What the scripts for Glow share: its options, and what each variant trains with."""
+"""What the recipes for Glow share: options, and the training of each variant."""
 
 from keras_flows.models import Glow
-from keras_flows.training.common import positive
+from keras_flows.training.arguments import positive
 
 TRAINING = {
     "blog": {"optimizer": "adam", "learning_rate": 1e-4, "warmup": 0},
     "paper": {"optimizer": "adamax", "learning_rate": 1e-3, "warmup": 1000},
 }
-SAME = (
+SETTINGS = (
     *("variant", "level", "depth", "hidden", "coupling", "permutation"),
     *("no_conditional_prior", "dequantization"),
 )
 
 
-def add(p, *, level, depth=None, hidden=512, variant="paper", **training):
-    """Adds Glow's options to the parser; what is not given is the variant's.
+def add_glow_options(p, *, level, depth=None, hidden=512, variant="paper", **training):
+    """Adds Glow's options to the parser. Options that are None take the variant's value.
 
-    `training` takes the place of what the default variant trains with.
+    `training` replaces training options of the default variant.
     """
     training = {**TRAINING, variant: {**TRAINING[variant], **training}}
     add = p.add_argument
@@ -24,8 +24,8 @@ def add(p, *, level, depth=None, hidden=512, variant="paper", **training):
         "--variant",
         choices=TRAINING,
         default=variant,
-        help="the blog series' or the paper's; decides over what is None below, and over "
-        f"optimizer, learning rate and warm-up where they are None: {training}",
+        help="the blog series' or the paper's; sets the options that are None, also optimizer, "
+        f"learning rate and warm-up: {training}",
     )
     add("--level", type=positive, default=level, help="scales")
     add("--depth", type=positive, default=depth, help="steps a scale; None: blog 10, paper 32")
@@ -36,7 +36,11 @@ def add(p, *, level, depth=None, hidden=512, variant="paper", **training):
         choices=("inv_conv", "shuffle", "reverse"),
         help="None: blog shuffle, paper inv_conv (invertible 1x1 convolution)",
     )
-    add("--no-conditional-prior", action="store_true", help="what is split off gets N(0, 1)")
+    add(
+        "--no-conditional-prior",
+        action="store_true",
+        help="N(0, 1) for the parts that are split off",
+    )
     add(
         "--dequantization",
         choices=("uniform", "blog"),
@@ -46,14 +50,14 @@ def add(p, *, level, depth=None, hidden=512, variant="paper", **training):
     p.set_defaults(training=training, **dict.fromkeys(TRAINING[variant]))
 
 
-def complete(args):
-    """Fills in the variant's training where the options do not say it."""
+def complete_glow(args):
+    """Sets the training options that are None to those of the variant."""
     for key, value in args.training[args.variant].items():
         if getattr(args, key) is None:
             setattr(args, key, value)
 
 
-def build(args, image_shape, classes=None):
+def build_glow(args, image_shape, classes=None):
     return Glow(
         image_shape,
         levels=args.level,

@@ -1,31 +1,32 @@
-"""Pictures of a folder or zip, for the scripts that take --data."""
+"""Pictures of a folder or a zip as `ImageData`, and the options for them."""
 
 import numpy as np
 
 from keras_flows.data import pictures
-from keras_flows.training import common, images
+from keras_flows.training.arguments import positive
+from keras_flows.training.image_data import ImageData
 
 HELP = "folder or zip of pictures"
 HOLDOUT = 1000
 
 
-def add(p, *, img_size=64):
-    """Options of the pictures. Without --holdout it is `HOLDOUT` or, of fewer, a tenth."""
+def add_folder_options(p, *, img_size=64):
+    """Adds the options. The default of --holdout is `HOLDOUT`, or a tenth of fewer pictures."""
     p.set_defaults(holdout=None)
-    p.add_argument("--img-size", type=common.positive, default=img_size, help="side of pictures")
+    p.add_argument("--img-size", type=positive, default=img_size, help="side of pictures")
     p.add_argument("--test", help="folder or zip of pictures to report on, none of them in --data")
     p.add_argument("--cache", help="folder for the decoded pictures")
     p.add_argument("--enlarge", action="store_true", help="take pictures below --img-size as well")
 
 
-def load(args):
-    """Pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
+def load_folder(args):
+    """The pictures of --data, split by CelebA's partition or by --holdout; those of --test."""
     options = {"cache": args.cache, "enlarge": args.enlarge}
-    found = pictures.load(args.data, args.img_size, **options)
+    images = pictures.load(args.data, args.img_size, **options)
     if args.holdout is None:
-        args.holdout = max(1, min(HOLDOUT, len(found.names) // 10))
-    train, validation, test = pictures.split(found, args.data, args.holdout)
-    x = found.pixels
+        args.holdout = max(1, min(HOLDOUT, len(images.names) // 10))
+    train, validation, test = pictures.split(images, args.data, args.holdout)
+    x = images.pixels
     if args.test:
         train = np.union1d(train, test)
         x_test = pictures.load(args.test, args.img_size, **options).pixels
@@ -36,6 +37,6 @@ def load(args):
             f"{args.data} has no pictures to choose an epoch by or none to report on: give more, "
             f"or --test. Received: {len(validation)} and {len(x_test)} of {len(x)} pictures."
         )
-    # An epoch is chosen on no more than --holdout pictures, spread over those there are.
+    # CelebA's validation part may be larger than --holdout.
     spread = np.linspace(0, len(validation) - 1, min(args.holdout, len(validation))).astype(int)
-    return images.Data(x, x[validation[spread]], x_test, rows=train[: args.limit])
+    return ImageData(x, x[validation[spread]], x_test, rows=train[: args.limit])
