@@ -1,1 +1,1 @@
-"""One script a paper: `python -m reproductions.nice_mnist --help`."""
+"""A script for each recipe: `python -m reproductions.nice_mnist --help`."""

@@ -1,4 +1,4 @@
-"""Training recipes. Each has a paper's options, model, data and measurements for one data set."""
+"""Training recipes: options, data, model and metrics for one paper on one data set each."""
 
 import ast
 import importlib.util

@@ -2,17 +2,17 @@
 
 The configuration is the blog series', or the paper's with --variant paper.
 
---data is a folder of pictures, with folders in it or not, or a zip of them. CelebA is at
-https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html ("Align&Cropped Images": img_align_celeba.zip;
-beside it list_eval_partition.txt, which decides what is trained on where it is found, and
-list_attr_celeba.txt for `keras-flows manipulate`). Pictures are cropped to their centre square and
-resized once, then kept in Keras' cache folder; damaged and tiny ones are skipped and named, unless
---enlarge takes the tiny ones. Without a partition --holdout pictures choose the epoch and as many
-are reported on: 1,000 each or, of fewer than 10,000 pictures, a tenth.
+--data is a folder or a zip of pictures; a folder may have subfolders. CelebA is at
+https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html ("Align&Cropped Images"): img_align_celeba.zip.
+Put list_eval_partition.txt beside it to train on CelebA's training part, and list_attr_celeba.txt
+for `keras-flows manipulate`. Without a partition --holdout pictures choose the best epoch, and as
+many are reported on: 1,000 each, or a tenth of fewer than 10,000 pictures.
 
-Trains, shows loss and bits/dim, and writes to --out: a grid of samples after every epoch, at the
-end grid.png, temperature.png, levels.png, interpolation.png, reconstruction.png, loss.png,
-glow_celeba.keras and metrics.json.
+Pictures are cropped to their centre square, resized once and kept in Keras' cache folder. Damaged
+pictures are skipped and named, and so are pictures below --img-size unless --enlarge is there.
+
+Writes to --out: a grid of samples after every epoch; at the end grid.png, temperature.png,
+levels.png, interpolation.png, reconstruction.png, loss.png, glow_celeba.keras and metrics.json.
 """
 
 from keras_flows.models.pictures import check_sides

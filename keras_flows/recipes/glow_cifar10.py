@@ -1,8 +1,8 @@
 """Glow (1807.03039) on CIFAR-10: the paper's configuration, 3.35 bits/dim.
 
-CIFAR-10 is Keras' own, or --data, an npz in the same layout. The last --holdout of the 50,000
-training pictures choose the epoch; bits/dim are reported on the 10,000 test pictures. Pictures
-and metrics.json go to --out.
+CIFAR-10 is Keras' download, or --data, an npz in the same layout. The last --holdout of the 50,000
+training pictures choose the best epoch. Bits/dim are reported on the 10,000 test pictures.
+Pictures and metrics.json go to --out.
 """
 
 from keras_flows.recipes.parts.glow_options import (

@@ -1,8 +1,8 @@
 """Glow (1807.03039) on MNIST, without padding; the paper has 1.05 bits/dim.
 
-The default is small enough for half an hour on two CPU cores: 2 scales of 8 affine steps. The
-last --holdout of the training pictures choose the epoch; bits/dim are reported on the 10,000
-test pictures. With --classes the flow is class-conditional, and grids have a row a digit.
+The default model trains for half an hour on two CPU cores: 2 scales of 8 affine steps. The last
+--holdout of the training pictures choose the best epoch. Bits/dim are reported on the 10,000 test
+pictures. With --classes the flow is class-conditional, and each row of a grid is one digit.
 Pictures and metrics.json go to --out.
 """
 

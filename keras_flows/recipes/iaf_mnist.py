@@ -1,14 +1,15 @@
 """IAF (1606.04934) as the posterior of a variational autoencoder on MNIST.
 
-The model is that of section 6.1, the pictures are binarised anew at each pass.
+The model is that of section 6.1, with two differences: the networks are dense and not
+convolutional, and the scale of a step is exp(s) and not a gate. MNIST is binarised anew in each
+epoch.
 
-Trains one model whose posterior is a diagonal Gaussian and one whose posterior is IAF, alike in
-everything else; the last --holdout training pictures choose each one's epoch. On the test pictures,
-each drawn black and white once, the same for both, it reports the variational lower bound (VLB)
-and log p(x), from --importance draws of z, in nats with standard errors over pictures. The networks
-are dense where the paper's are convolutional, and a step's scale is exp(s) where the paper's is a
-gate. Samples from each prior, reconstructions (rows: test pictures, then theirs), loss.png, the
-models and metrics.json go to --out.
+Trains two models that differ only in the posterior: a diagonal Gaussian and IAF. The last
+--holdout training pictures choose each model's best epoch. The test pictures are binarised once,
+the same for both. On them it reports the variational lower bound (VLB) and log p(x), estimated
+from --importance samples of z, in nats with standard errors over pictures. Writes to --out:
+samples from each prior, reconstructions (rows of test pictures above theirs), loss.png, the models
+and metrics.json.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def parser():
         schedule="cosine",
     )
     add = p.add_argument
-    add("--posterior", choices=("both", *POSTERIORS), default="both", help="what is trained")
+    add("--posterior", choices=("both", *POSTERIORS), default="both", help="of the models to train")
     add("--latent", type=positive, default=32, help="dimensions of z")
     add("--depth", type=positive, default=2, help="IAF steps")
     add("--width", type=positive, default=320, help="of the two hidden layers of a step")
@@ -58,10 +59,10 @@ def parser():
         "--free-bits",
         type=not_negative,
         default=0.0,
-        help="nats of KL a dimension that cost nothing",
+        help="nats of KL a dimension that do not count in training",
     )
     add_holdout(p, 5000)
-    add("--importance", type=positive, default=128, help="draws of z a test picture")
+    add("--importance", type=positive, default=128, help="samples of z for each test picture")
     add("--test-limit", type=positive, help="measure only so many test pictures")
     return p
 

@@ -1,14 +1,13 @@
 """Jet (2412.15129) on CIFAR-10.
 
-The paper has no figure for it: 3.66 bits/dim on ImageNet64.
+The paper has no figure for CIFAR-10; it has 3.66 bits/dim on ImageNet64. The optimizer is the
+paper's: AdamW with a learning rate that rises for a tenth of the steps and falls along a cosine,
+and a weight decay of 1e-5 a step at the highest rate. The batch size, the width and the number of
+steps are smaller than the paper's.
 
-The optimizer is the paper's: AdamW whose rate rises for a tenth of the steps and falls along a
-cosine, and which takes 1e-5 of the weights off at the highest rate; pictures a step, width and
-steps are cut down to CIFAR-10.
-
-CIFAR-10 is Keras' own, or --data, an npz in the same layout. The last --holdout of the 50,000
-training pictures choose the epoch; bits/dim are reported on the 10,000 test pictures. Pictures
-and metrics.json go to --out.
+CIFAR-10 is Keras' download, or --data, an npz in the same layout. The last --holdout of the 50,000
+training pictures choose the best epoch. Bits/dim are reported on the 10,000 test pictures.
+Pictures and metrics.json go to --out.
 """
 
 from keras_flows.models import Jet
@@ -42,7 +41,7 @@ def parser():
     )
     add = p.add_argument
     add("--patch", type=positive, default=4, help="side of a patch")
-    add("--couplings", type=positive, default=32, help="how many")
+    add("--couplings", type=positive, default=32, help="number of couplings")
     add("--depth", type=positive, default=2, help="attention blocks of a coupling")
     add("--channels", type=positive, default=256, help="width of the transformers")
     return p

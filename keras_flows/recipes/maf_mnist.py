@@ -1,10 +1,12 @@
 """MAF (1705.07057) on MNIST, in logit space, with or without classes.
 
-As in the paper: (x + u)/256, logits with --alpha, 5 steps of a hidden layer of 1024, order reversed
-from step to step, batch normalisation; --mixture 10 is MAF MoG. The last --holdout of the training
-pictures choose the epoch; on the 10,000 test pictures it reports bits/dim and, as the paper does,
-the log-likelihood in nats of the logits. With --classes the density is one for each digit, and
-grids have a row a digit. Samples go pixel by pixel. Pictures and metrics.json go to --out.
+As in the paper: pixels are (x + u)/256 and then logits with --alpha; 5 steps with a hidden layer
+of 1024; the order is reversed from step to step; batch normalisation. --mixture 10 is MAF MoG.
+With --classes there is a density for each digit, and each row of a grid is one digit.
+
+The last --holdout of the training pictures choose the best epoch. On the 10,000 test pictures it
+reports bits/dim and, as the paper does, the log-likelihood of the logits in nats. Sampling takes
+one pass for each pixel. Pictures and metrics.json go to --out.
 """
 
 import keras
@@ -44,7 +46,7 @@ def parser():
     add("--mixture", type=positive, help="Gaussians of a mixture as the base: MAF MoG")
     add("--order", choices=("alternating", "random"), default="alternating", help="of pixels")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
-    add("--alpha", type=share, default=1e-6, help="of the logits")
+    add("--alpha", type=share, default=1e-6, help="logits are of alpha + (1 - 2 alpha) x")
     return p
 
 
@@ -63,24 +65,24 @@ def build(args):
 
 
 def logit_likelihood(flow, test, batch_size):
-    """Mean log-likelihood in nats of the logits, with two standard errors, beside the paper's."""
+    """Mean log-likelihood of the logits in nats, with two standard errors and the paper's."""
     pixels, *labels = flow.encoder.inputs
     logits = next(v.output for v in flow.encoder.layers if isinstance(v, Reshape))
     both = keras.Model([pixels, *labels], [logits, flow.encoder.outputs[0]])
     to_pixels = invert(keras.Model(pixels, logits))
-    parts, found = test if flow.conditional else [test], []
+    parts, values = test if flow.conditional else [test], []
     for i in range(0, len(parts[0]), batch_size):
         batch = [keras.ops.convert_to_tensor(part[i : i + batch_size]) for part in parts]
-        with Ledger() as whole:
+        with Ledger() as encoding:
             y, z = both(batch)
-        with Ledger() as back:
+        with Ledger() as decoding:
             to_pixels(y)
-        nats = flow._log_prior(z, batch) + whole.total() + back.total()
-        found.append(keras.ops.convert_to_numpy(nats))
-    found = np.concatenate(found)
+        nats = flow._log_prior(z, batch) + encoding.total() + decoding.total()
+        values.append(keras.ops.convert_to_numpy(nats))
+    values = np.concatenate(values)
     return {
-        "logit_log_likelihood": float(found.mean()),
-        "two_standard_errors": float(2 * found.std() / np.sqrt(len(found))),
+        "logit_log_likelihood": float(values.mean()),
+        "two_standard_errors": float(2 * values.std() / np.sqrt(len(values))),
         "published_unconditional": PUBLISHED,
     }
 

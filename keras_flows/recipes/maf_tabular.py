@@ -1,12 +1,13 @@
 """MAF (1705.07057) on tables: the paper's five data sets, or your own.
 
---data power --file data.npy takes a data set of the paper with its preprocessing and its sizes of
-networks; --data FILE.csv (or npz, npy, parquet) any table, of the columns that --columns and --drop
-choose, whose likelihood is then in nats in the table's units. A tenth of the rows is held out to
-measure on, a tenth of the rest chooses the epoch and ends the training (--patience). The defaults
-are the paper's: 5 steps, Adam at 1e-4, batches of 100, until the validation likelihood has not
-risen for 30 epochs; --mixture 10 is MAF MoG. At the end the published rows stand beside ours.
-loss.png, columns.png and metrics.json go to --out.
+--data power --file data.npy trains on a data set of the paper, with its preprocessing and its
+network sizes. --data FILE.csv (or npz, npy, parquet) trains on any table, on the columns that
+--columns and --drop choose; the log-likelihood is then in nats in the table's units. A tenth of
+the rows are test rows. A tenth of the rest choose the best epoch and end training (--patience).
+
+The defaults are the paper's: 5 steps, Adam at 1e-4, batches of 100, until the validation
+likelihood has not risen for 30 epochs. --mixture 10 is MAF MoG. At the end the published figures
+are printed beside this run's. loss.png, columns.png and metrics.json go to --out.
 """
 
 from keras_flows.models import MAF
@@ -24,8 +25,8 @@ def parser():
     p = table_parser(__doc__, NAME, epochs=1000, batch_size=100, learning_rate=1e-4)
     add = p.add_argument
     add("--steps", type=positive, default=5, help="autoregressive layers")
-    add("--hidden", type=positive, nargs="+", help="widths of each MADE [the paper's]")
-    add("--activation", choices=("relu", "tanh"), help="of each MADE [relu; for gas tanh]")
+    add("--hidden", type=positive, nargs="+", help="widths of each MADE; None: the paper's")
+    add("--activation", choices=("relu", "tanh"), help="of each MADE; None: relu, for gas tanh")
     add("--mixture", type=positive, help="Gaussians of a mixture as the base: MAF MoG")
     add("--order", choices=("alternating", "random"), default="alternating", help="of columns")
     add("--norm", choices=("batch", "actnorm"), default="batch", help="between layers")
@@ -33,7 +34,7 @@ def parser():
 
 
 def complete(args):
-    """Fills in the paper's networks where the options do not say them."""
+    """Sets network options that are None to the paper's."""
     name = str(args.data)
     args.hidden = args.hidden or [HIDDEN.get(name, 100)] * 2
     args.activation = args.activation or ("tanh" if name == "gas" else "relu")

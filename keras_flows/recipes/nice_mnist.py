@@ -1,10 +1,10 @@
 """NICE (1410.8516) on MNIST: the blog series' configuration, or the paper's.
 
-Trains, shows loss and validation loss, and writes to --out: a grid of samples after every epoch,
-at the end grid.png, temperature.png, interpolation.png, scales.png, loss.png, nice_mnist.keras and
-metrics.json. The best epoch is chosen on the last --holdout pictures of the training set. Losses
-are negative log-likelihoods in nats a picture, all constants included; `blog_loss` leaves out the
-normal's, 720.45, as the blog does. Ctrl-C once stops and still leaves a model and its pictures.
+Writes to --out: a grid of samples after every epoch; at the end grid.png, temperature.png,
+interpolation.png, scales.png, loss.png, nice_mnist.keras and metrics.json. The last --holdout
+training pictures choose the best epoch. Losses are negative log-likelihoods in nats a picture,
+with all constants; `blog_loss` leaves out the normal's constant, 720.45, as the blog does. Ctrl-C
+stops training and still writes the model and its pictures.
 """
 
 import math
@@ -32,7 +32,7 @@ NORMAL_CONSTANT = 0.5 * DIMS * math.log(2 * math.pi)
 
 
 class BlogLoss(keras.callbacks.Callback):
-    """Shows the training loss as the blog counts it, without the normal's constant."""
+    """Adds the blog's loss to the logs: the training loss without the normal's constant."""
 
     def on_epoch_end(self, epoch, logs=None):
         logs["blog_loss"] = logs["loss"] - NORMAL_CONSTANT
@@ -47,13 +47,13 @@ def parser():
     add(
         "--scale-init",
         default="glorot_normal",
-        help="of the last layer's k: a Keras initializer, or `data`: from the first batch",
+        help="of the last layer's k: a Keras initializer, or `data` for the first batch's scale",
     )
     add(
         "--scale-factor",
         type=finite,
         default=1.0,
-        help="the last layer is exp(factor * k): above 1, k is learned faster",
+        help="the last layer is exp(factor * k); above 1, k is learned faster",
     )
     add_holdout(p, 5000)
     add("--temperature", type=not_negative, default=0.75, help="of the sample grids")
@@ -96,7 +96,7 @@ def main(args):
 
 
 def measure(flow, sets):
-    """Mean NLL a picture with and without noise, of how many, and how well test pictures return."""
+    """Likelihoods of each set, and the reconstruction error of test pictures."""
     test = sets["test"][:1000]
     error = np.abs(flow.reconstruct(test).astype("float64") - test).max()
     return {
@@ -106,10 +106,10 @@ def measure(flow, sets):
 
 
 def likelihoods(flow, x):
-    """`nll` under training noise and `nll_without_noise`, in nats; what else the variant tells."""
+    """Mean NLL a picture in nats, with and without training noise, and the variant's metrics."""
     if flow.discrete:
         noisy = flow.log_prob(x)
-        # NICE's log-det is the same everywhere, so the middle of a bin needs only its latent.
+        # The middle of a bin needs only its latent: NICE's log-det is the same for all inputs.
         log_det = flow.predict(x[:1], verbose=0)[1][0]
         middle = flow.prior.log_prob(ops.convert_to_tensor(flow.encode(x)))
         clean = ops.convert_to_numpy(middle) + log_det
@@ -130,7 +130,7 @@ def likelihoods(flow, x):
 
 
 def draw(out, flow, test, temperature):
-    """The sample grid, a sweep of temperatures from 0 to 1 and interpolations between digits."""
+    """Writes the sample grid, samples at temperatures from 0 to 1, and interpolations."""
     write_png(out / "grid.png", grid(flow.sample(225, temperature, seed=0), 15, 15))
     temperatures = np.linspace(0, 1, 9)
     sweep = temperature_sweep(flow, temperatures, columns=15)

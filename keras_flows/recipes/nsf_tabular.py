@@ -1,9 +1,9 @@
 """Neural spline flows (1906.04032) on tables: MAF's five, or your own.
 
-Data, preprocessing and what is reported are `maf_tabular`'s. As in the paper: 10 steps of a linear
-map and rational-quadratic splines of 8 bins, given by couplings or autoregressively (--kind), Adam
-with a cosine down to 0. The paper trains for 200,000 to 400,000 steps of 512 rows at 3e-4 to 5e-4;
---epochs is of a length for a CPU.
+Data, preprocessing and reports are those of `maf_tabular`. As in the paper: 10 steps of a linear
+map and rational-quadratic splines of 8 bins, with coupling or autoregressive networks (--kind),
+Adam with a cosine schedule. The paper trains for 200,000 to 400,000 steps of 512 rows at 3e-4 to
+5e-4; the default of --epochs is for a CPU.
 """
 
 from keras_flows.models import NSF

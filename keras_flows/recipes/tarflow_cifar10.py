@@ -1,11 +1,12 @@
 """TarFlow (2412.06329) on CIFAR-10.
 
-The paper has no figure for it: 2.99 bits/dim on ImageNet64.
-With Gaussian noise, the default, for samples by class and guidance; with --noise uniform for
-bits/dim. The sizes are between the paper's for MNIST and for ImageNet64 (--patch 2 --channels 768
---blocks 8 --layers 8). CIFAR-10 is Keras' own, or --data, an npz in the same layout. The last
---holdout of the 50,000 training pictures choose the epoch; likelihoods are reported on the 10,000
-test pictures. Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
+The paper has no figure for CIFAR-10; it has 2.99 bits/dim on ImageNet64. Gaussian noise, the
+default, gives samples by class with guidance; --noise uniform gives bits/dim. The model is between
+the paper's for MNIST and for ImageNet64 (--patch 2 --channels 768 --blocks 8 --layers 8).
+
+CIFAR-10 is Keras' download, or --data, an npz in the same layout. The last --holdout of the 50,000
+training pictures choose the best epoch. Likelihoods are reported on the 10,000 test pictures.
+--out has the same files as for `tarflow_mnist`.
 """
 
 from keras_flows.recipes.parts.tarflow_options import (

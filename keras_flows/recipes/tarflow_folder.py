@@ -1,9 +1,8 @@
 """TarFlow (2412.06329) on faces, or any pictures of your own.
 
---data is a folder of pictures, with folders in it or not, or a zip of them; CelebA as in
-`glow_celeba`. Pictures are cropped to their centre square and resized once, then kept in Keras'
-cache folder. With Gaussian noise, the default, for samples; with --noise uniform for bits/dim.
-Pictures, as of `tarflow_mnist`, and metrics.json go to --out.
+--data is a folder or a zip of pictures; for CelebA see `glow_celeba`. Pictures are cropped to
+their centre square, resized once and kept in Keras' cache folder. Gaussian noise, the default, is
+for samples; --noise uniform gives bits/dim. --out has the same files as for `tarflow_mnist`.
 """
 
 from keras_flows.layers import Patchify

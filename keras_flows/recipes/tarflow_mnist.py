@@ -1,17 +1,18 @@
 """TarFlow (2412.06329) on MNIST, with classes, guidance and denoising.
 
-The paper's notebook has a model of 3.1 million parameters (--channels 128 --blocks 4 --layers 4 is
-as large); the default, of a million, is for half an hour on two CPU cores. Gaussian noise is for
-samples. With --noise uniform the flow has bits/dim, and sees logits (--alpha) as MAF does: of
-pixels that are black for sure, affine maps would pay dearly for every surprise.
+The default model has a million parameters and trains for half an hour on two CPU cores. The model
+of the paper's notebook has 3.1 million (--channels 128 --blocks 4 --layers 4 is as large).
+Gaussian noise is for samples. With --noise uniform the flow has bits/dim and takes logits of the
+pixels (--alpha), as MAF does: on pixels that are almost always black an affine map would give rare
+values a very low likelihood.
 
-The last --holdout of the training pictures choose the epoch; likelihoods are reported on the 10,000
-test pictures. A small classifier, trained on the same pictures, judges whether samples are of the
-class that was asked for, with guidance and without, before denoising and after.
+The last --holdout of the training pictures choose the best epoch. Likelihoods are reported on the
+10,000 test pictures. A small classifier, trained on the same pictures, measures how often samples
+are of the class that they were drawn for, with and without guidance, before and after denoising.
 
-To --out: grid.png, a row a digit; guidance.png, a row for each guidance; denoising.png, rows before
-and after; trajectory.png, from latents through the blocks to digits; loss.png, metrics.json and the
-model.
+Writes to --out: grid.png, one row a digit; guidance.png, one row for each guidance; denoising.png,
+rows before and after; trajectory.png, from latents through the blocks to digits; loss.png,
+metrics.json and the model.
 """
 
 from keras_flows.recipes.parts.mnist_classifier import train_classifier

@@ -1,10 +1,10 @@
 """Every flow on two-dimensional densities, with pictures of all of them.
 
-Trains one flow after another on moons, rings, a checkerboard, spirals and a pinwheel, each on fresh
-points in every step, and writes to --out: a picture of each density with all flows, NAME.png, one
-of all, toy_2d.png, and metrics.json, which has the mean negative log-likelihood of each flow on
-10,000 new points, in nats, beside the true density's on the same points, which is the floor, and
-the mass that the flow's density has inside the picture. Minutes, so there is no --resume.
+Trains each flow on moons, rings, a checkerboard, spirals and a pinwheel, on new points in every
+step. Writes to --out: a picture of each density with all flows, NAME.png; one of all densities,
+toy_2d.png; and metrics.json. It has the mean negative log-likelihood of each flow on 10,000 new
+points in nats, that of the true density on the same points, which is the lowest that is possible,
+and the probability mass of the flow inside the picture. It takes minutes and has no --resume.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from keras_flows.training.script import script
 
 NAME = "toy_2d"
 TEST, CHUNK = 10_000, 10_000
-SIDE, CELLS = 4.5, 200  # the picture: [-SIDE, SIDE] in both directions, in so many cells
+SIDE, CELLS = 4.5, 200  # the picture is [-SIDE, SIDE]^2, of CELLS x CELLS cells
 
 
 def couplings(mode, count, *, before=(), last=None, scale="sigmoid", hidden=64, name):
-    """A flow of couplings that move the one and the other number by turns.
+    """A flow of couplings that change the first and the second coordinate alternately.
 
-    `before` has makers of layers, of a step's seed, that come before each coupling.
+    `before` are functions of the step's number that return the layers before each coupling.
     """
     x = h = keras.Input((2,))
     for i in range(count):
@@ -54,7 +54,7 @@ def actnorm(i):
 
 
 HIDDEN = (64, 64)
-# Each takes a seed and gives a Flow of vectors of 2; a further one is a further line.
+# Name: function from a seed to a Flow of vectors of two numbers.
 FLOWS = {
     "NICE": lambda seed: couplings("additive", 8, last=layers.Scale(data_init=True), name="nice"),
     "RealNVP": lambda seed: couplings("affine", 8, before=[actnorm], scale="tanh", name="realnvp"),
@@ -78,22 +78,22 @@ def parser():
     add = p.add_argument
     add("--data", nargs="+", choices=toys.TOYS, default=[*toys.TOYS], help="densities")
     add("--flows", nargs="+", choices=FLOWS, default=[*FLOWS], help="which flows")
-    add("--steps", type=positive, default=1000, help="of Adam, on fresh points each")
+    add("--steps", type=positive, default=1000, help="of Adam, each on new points")
     add("--batch-size", type=positive, default=512, help="points a step")
     add(
         "--learning-rate",
         type=not_negative,
         default=5e-3,
-        help="at first; half a cosine takes it to 0",
+        help="at the start; it falls to 0 along half a cosine",
     )
     add("--seed", type=int, default=0, help="fixes weights and points")
-    add("--out", type=Path, default=Path(f"samples/{NAME}"), help="folder for what is written")
-    add("--dry-run", action="store_true", help="build each flow, do a step, write nothing")
+    add("--out", type=Path, default=Path(f"samples/{NAME}"), help="folder for pictures and metrics")
+    add("--dry-run", action="store_true", help="build each flow, do a step, write nothing to --out")
     return p
 
 
 class Trainer:
-    """A flow, built and compiled once, that can be trained on one density after another."""
+    """A flow that is built and compiled once and trained on one density after another."""
 
     def __init__(self, args, name):
         self.args, self.name = args, name
@@ -111,7 +111,7 @@ class Trainer:
         return [*self.flow.variables, *self.flow.optimizer.variables]
 
     def train(self, data, steps):
-        """Seconds of training from the start; `adapt` of the first points among them."""
+        """Trains from the initial weights; returns the seconds, those of `adapt` included."""
         for variable, value in zip(self._variables(), self.start):
             variable.assign(value)
         size = self.args.batch_size
@@ -122,7 +122,7 @@ class Trainer:
         return time.perf_counter() - began
 
     def run(self, data):
-        """Trains on one density: what is measured, and what is shown."""
+        """Trains on one density; returns its metrics, and the histogram and density to draw."""
         seconds = self.train(data, self.args.steps)
         test = toys.draw(data, TEST, seed=self.args.seed + 1)
         density = np.exp(self.flow.log_prob(cells(), batch_size=CHUNK))
@@ -141,13 +141,13 @@ class Trainer:
 
 
 def cells():
-    """Centres of the cells of the picture, row by row from below: float32 `(CELLS**2, 2)`."""
+    """Centres of the cells of the picture, from the lowest row up: float32 `(CELLS**2, 2)`."""
     edge = (np.arange(CELLS) + 0.5) * (2 * SIDE / CELLS) - SIDE
     return np.stack(np.meshgrid(edge, edge), axis=-1).reshape(-1, 2).astype("float32")
 
 
 def histogram(points):
-    """The density of points by counting, in cells twice as wide."""
+    """The density of points, counted in cells of twice the width."""
     edges = np.linspace(-SIDE, SIDE, CELLS // 2 + 1)
     counts, _, _ = np.histogram2d(points[:, 1], points[:, 0], bins=(edges, edges))
     return counts / (len(points) * (edges[1] - edges[0]) ** 2)
@@ -183,7 +183,7 @@ def main(args):
 
 
 def plot(out, pictures, rows):
-    """All pictures, if matplotlib is there."""
+    """Writes all pictures, if matplotlib is there."""
     try:
         for data, shown in pictures.items():
             same = [row for row in rows if row["data"] == data]

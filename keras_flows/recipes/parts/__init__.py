@@ -1,1 +1,1 @@
-"""What several recipes share, and what would make one of them too long."""
+"""Parts of recipes: what several share, and the figures of long ones."""
