@@ -193,10 +193,10 @@ def test_info(run):
         ("sample nowhere.keras", "no model at nowhere.keras"),
         ("info rows.csv", "A saved flow is a .keras file. Received: .*rows.csv"),
         ("info faces", "A saved flow is a .keras file. Received: .*faces"),
-        ("sample table.keras --out rows.xlsx", "--out ends in one of .png, .csv.*rows.xlsx"),
-        ("sample nowhere.keras --out rows.xlsx", "--out ends in"),  # before anything is done
+        ("sample table.keras --out rows.xlsx", "--out must end in one of .png, .csv.*rows.xlsx"),
+        ("sample nowhere.keras --out rows.xlsx", "--out must end in"),  # before anything is done
         ("sample pictures.keras --out rows.csv", r"vectors.*Received: .*\(4, 4, 3\)"),
-        ("sample pictures.keras --n 3", "counted by --grid"),
+        ("sample pictures.keras --n 3", "--grid sets the number"),
         ("sample table.keras --columns a,b,c", "has 2 columns, --columns has 3. Received: a, b, c"),
         ("sample table.keras --like context.csv", "has 2 columns, .*context.csv has 3"),
         ("sample table.keras --context 1,2", "no inputs of context.*Received: 1,2"),
@@ -218,9 +218,9 @@ def test_info(run):
         ("evaluate given.keras --data rows.csv", "give --context"),
         ("evaluate pictures.keras --data rows.csv", r"shape \(4, 4, 3\), .*rows.csv has 2 columns"),
         ("evaluate pictures.keras --data faces --context 1", "Classes of pictures"),
-        ("score table.keras --data rows.csv --out scores.txt", "--out ends in one of .csv"),
-        ("reconstruct table.keras", "draws pictures.*evaluate and score"),
-        ("interpolate vectors.keras --out lines.jpg", "--out ends in one of .png"),
+        ("score table.keras --data rows.csv --out scores.txt", "--out must end in one of .csv"),
+        ("reconstruct table.keras", "draws pictures.*evaluate or score"),
+        ("interpolate vectors.keras --out lines.jpg", "--out must end in one of .png"),
         ("info table.keras --import no_such_layers", "no_such_layers"),
     ],
 )
@@ -250,7 +250,7 @@ def test_numbers_of_contexts_and_rows_that_differ(run):
 def test_models_that_are_no_flow_or_broken(run, folder):
     whole = (folder / "table.keras").read_bytes()
     Path("half.keras").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SystemExit, match="half.keras is damaged or no saved model.*Received"):
+    with pytest.raises(SystemExit, match="half.keras is damaged or not a saved model.*Received"):
         run("info half.keras")
     np.savez(Path("rows.npz"), x=rows())
     Path("rows.npz").rename("other.keras")
@@ -258,7 +258,7 @@ def test_models_that_are_no_flow_or_broken(run, folder):
         run("info other.keras")
     flow = load_once.__wrapped__(folder / "table.keras")
     flow.encoder.save("encoder.keras")
-    with pytest.raises(SystemExit, match="holds no Flow: save the Flow.*Received: Functional"):
+    with pytest.raises(SystemExit, match="has no Flow: save the Flow.*Received: Functional"):
         run("sample encoder.keras")
     flow.weights[-1].assign(np.full(flow.weights[-1].shape, np.nan))
     flow.save("broken.keras")

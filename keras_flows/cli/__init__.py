@@ -1,4 +1,4 @@
-"""`keras-flows`: what anyone with a trained flow wants to do from a terminal."""
+"""The command `keras-flows`: trains flows, and samples and measures saved ones."""
 
 from keras_flows.cli.console import main
 

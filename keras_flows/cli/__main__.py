@@ -1,4 +1,4 @@
-"""`python -m keras_flows.cli`, where the command `keras-flows` is not installed."""
+"""`python -m keras_flows.cli`, the same as the command `keras-flows`."""
 
 from keras_flows.cli.console import main
 

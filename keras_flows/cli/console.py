@@ -1,4 +1,4 @@
-"""The parser of `keras-flows`: a command for each of its modules."""
+"""The parser of `keras-flows`, with one command for each module of `COMMANDS`."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ EXPECTED = (ValueError, OSError, ImportError, MemoryError)
 
 
 def main(argv=None):
-    """Runs the command line; what goes wrong ends it with one line."""
+    """Runs a command line. An error ends the process with one line."""
     args = parser().parse_args(argv)
     try:
         args.run(args)

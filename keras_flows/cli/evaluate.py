@@ -1,6 +1,6 @@
-"""Measures a flow on test data: log-likelihood in nats, bits/dim of integers, reconstruction error.
+"""Measures a flow on test data: log-likelihood in nats, bits/dim and reconstruction error.
 
-Each mean comes with two standard errors.
+Means have two standard errors. Only flows of integers have bits/dim.
 """
 
 import math
@@ -8,15 +8,15 @@ import math
 import numpy as np
 
 from keras_flows.cli import flows, samples
-from keras_flows.cli import options as o
+from keras_flows.cli.options import add_data, add_model
 
 HELP = "log-likelihood of test data, bits/dim, reconstruction error"
 RECONSTRUCTED = 1000
 
 
 def options(p):
-    o.model(p)
-    o.data(p, table=True)
+    add_model(p)
+    add_data(p, table=True)
 
 
 def run(args):
@@ -34,12 +34,12 @@ def run(args):
     elif data.table:
         print(f"lowest             {log_prob.min():.2f} nats, row {log_prob.argmin() + 1}")
     else:
-        print("bits/dim           undefined: the model was not made for integers (no Dequantize)")
+        print("bits/dim           undefined: the model does not take integers (no Dequantize)")
     x = data.x[:RECONSTRUCTED]
     back = flow.reconstruct(x, data.conditions(RECONSTRUCTED), batch_size=size)
     error, unit = np.abs(back.astype("float64") - x), ""
     if data.table and not flow.discrete:
-        # Columns may have very different units, and of one row, or a constant, no deviation.
+        # Columns may have different units. The deviation is 0 for one row or a constant.
         deviation = x.std(axis=0, dtype="float64")
         error, unit = error / np.where(deviation > 0, deviation, 1), " of a standard deviation"
     print(f"reconstruction     largest error {error.max():.3g}{unit}")

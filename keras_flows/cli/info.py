@@ -1,23 +1,23 @@
-"""Says what is in the file of a flow: its data, context, size and prior, and what saved it."""
+"""Shows what is in the file of a flow: data, context, size, prior and versions."""
 
 import json
 import zipfile
 
 from keras_flows.cli import flows
-from keras_flows.cli import options as o
+from keras_flows.cli.options import add_model
 
 HELP = "what is in a saved flow"
 
 
 def options(p):
-    o.model(p)
+    add_model(p)
 
 
 def run(args):
     from keras_flows.flow.value_checks import broken_weights
 
     flow = flows.load(args, check=False)
-    facts = {**_kind(flow), **_file(args.model)}
+    facts = {**_flow_facts(flow), **_file_facts(args.model)}
     if broken := broken_weights(flow):
         facts["weights"] = f"not finite: {broken[0]}, and {len(broken) - 1} more"
     width = max(map(len, facts)) + 2
@@ -25,15 +25,15 @@ def run(args):
         print(f"{name:{width}}{fact}")
 
 
-def _kind(flow):
-    """What the flow is, as lines of text."""
+def _flow_facts(flow):
+    """Facts about the flow: {name: text}."""
     from keras_flows.core.cost import multiply_adds, trainable_parameters
     from keras_flows.layers.noise import Noise
 
     data, *contexts = flow.encoder.inputs
     numbers = f"integers from 0 to {flow.levels - 1}" if flow.discrete else "numbers"
-    inner = flow._flatten_layers(include_self=False)
-    noise = [layer for layer in inner if isinstance(layer, Noise)]
+    inner_layers = flow._flatten_layers(include_self=False)
+    noise = [layer for layer in inner_layers if isinstance(layer, Noise)]
     return {
         "flow": f"{flow.name} ({type(flow).__name__})",
         "data": f"{_shape(data)}, {data.dtype}, {numbers}",
@@ -61,12 +61,12 @@ def _noise(layer):
     return f"{type(layer).__name__}({', '.join(f'{k}={v:g}' for k, v in sizes.items())})"
 
 
-def _file(path):
-    """What stands in the file beside the flow: the versions that wrote it and the date."""
+def _file_facts(path):
+    """Facts about the file: size, date, and the versions that wrote it."""
     facts = {"file": f"{path}, {path.stat().st_size:,} bytes"}
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
-            notes, model = (json.loads(file.read(f"{x}.json")) for x in ("metadata", "config"))
-        facts["saved"] = f"by Keras {notes.get('keras_version')}, {notes.get('date_saved')}"
+            metadata, model = (json.loads(file.read(f"{x}.json")) for x in ("metadata", "config"))
+        facts["saved"] = f"by Keras {metadata.get('keras_version')}, {metadata.get('date_saved')}"
         facts["format"] = f"{model['config'].get('format', 0)}"
     return facts

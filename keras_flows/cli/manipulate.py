@@ -1,43 +1,43 @@
-"""Draws pictures that are moved along an attribute, by the difference of mean latents."""
+"""Moves pictures along an attribute, by the difference of mean latents, and draws them."""
 
 from pathlib import Path
 
 import numpy as np
 
 from keras_flows.cli import drawing, samples
-from keras_flows.cli import options as o
+from keras_flows.cli.options import add_data, add_grid, add_model, add_png
 from keras_flows.training.arguments import finite
 
-HELP = "pictures moved along an attribute"
+HELP = "pictures moved along an attribute, such as Smiling"
 
 
 def options(p):
-    o.model(p)
-    o.data(p)
-    o.grid(p, "4x9")
-    o.png(p, "strip.png")
+    add_model(p)
+    add_data(p)
+    add_grid(p, "4x9")
+    add_png(p, "strip.png")
     add = p.add_argument
-    add("--attributes", type=Path, help="list_attr_celeba.txt or .csv; else in --data")
-    add("--attribute", required=True, help="its name, such as Smiling")
-    add("--image", type=Path, nargs="+", help="pictures to move; else those of --data")
-    add("--strength", type=finite, default=1.5, help="how far: 1 adds the difference")
+    add("--attributes", type=Path, help="list_attr_celeba.txt or .csv; None: the one in --data")
+    add("--attribute", required=True, help="name of the attribute, such as Smiling")
+    add("--image", type=Path, nargs="+", help="pictures to move; None: those of --data")
+    add("--strength", type=finite, default=1.5, help="of the move: 1 adds the difference once")
 
 
 def run(args):
     from keras_flows.data import datasets, decoding, pictures
     from keras_flows.plots.manipulation import attribute_direction
-    from keras_flows.plots.manipulation import manipulate as moved
+    from keras_flows.plots.manipulation import manipulate as move
 
     flow = drawing.load(args)
     rows, columns = args.grid
-    found, _ = samples.find_pictures(args, flow)
+    images, _ = samples.find_pictures(args, flow)
     names, signs = pictures.attributes(args.attributes or args.data)
     if args.attribute not in names:
         raise ValueError(f"There is no such attribute. Received: {args.attribute}, not in {names}.")
-    known = [i for i, name in enumerate(found.names) if Path(name).stem in signs]
+    known = [i for i, name in enumerate(images.names) if Path(name).stem in signs]
     known = known[: args.limit or samples.PICTURES]
-    has = [signs[Path(found.names[i]).stem][names.index(args.attribute)] > 0 for i in known]
-    x = datasets.as_input(flow, found.pixels[known])
+    has = [signs[Path(images.names[i]).stem][names.index(args.attribute)] > 0 for i in known]
+    x = datasets.as_input(flow, images.pixels[known])
     size = args.batch_size or samples.BATCH
     direction = attribute_direction(flow, x, has, batch_size=size)
     start = x[:rows]
@@ -45,5 +45,5 @@ def run(args):
         side = flow.data_shape[0]
         start = datasets.as_input(flow, np.stack([decoding.square(p, side) for p in args.image]))
     strengths = np.linspace(-args.strength, args.strength, columns)
-    strips = moved(flow, start, direction, strengths, batch_size=size)
+    strips = move(flow, start, direction, strengths, batch_size=size)
     drawing.write_grid(args, flow, strips.reshape(-1, *flow.data_shape), len(start), columns)

@@ -1,16 +1,16 @@
 """Draws test pictures above their reconstructions, decoder(encoder(x))."""
 
 from keras_flows.cli import drawing, samples
-from keras_flows.cli import options as o
+from keras_flows.cli.options import add_data, add_grid, add_model, add_png
 
 HELP = "test pictures above their reconstructions"
 
 
 def options(p):
-    o.model(p)
-    o.data(p)
-    o.grid(p, "4x15")
-    o.png(p, "back.png")
+    add_model(p)
+    add_data(p)
+    add_grid(p, "4x15")
+    add_png(p, "back.png")
 
 
 def run(args):

@@ -1,4 +1,4 @@
-"""Rows of tables and contexts, as a flow takes them."""
+"""Rows of tables and contexts in the dtype and shape that a flow takes."""
 
 import zipfile
 from pathlib import Path
@@ -10,35 +10,35 @@ from keras_flows.data import tables
 
 
 def is_table_file(path):
-    """Whether data are a table: by the ending of the file, of an npz and npy by what it holds."""
+    """Whether the data are a table, by the ending of the file and by the arrays in npz and npy."""
     if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
-            return "x_test.npy" not in file.namelist()  # which a set of pictures has
+            return "x_test.npy" not in file.namelist()  # a data set of pictures has it
     if path.suffix.lower() == ".npy" and path.is_file():
         try:
             return np.load(path, mmap_mode="r").ndim < 3  # pictures have more
         except ValueError:
-            return True  # reading it says what is wrong
+            return True  # reading it raises an error that says what is wrong
     return path.suffix.lower() in tables.SUFFIXES and not path.is_dir()
 
 
 def read_rows(args, flow):
-    """The rows of --data; of a file in parts, those to test."""
+    """The rows of --data, or the test rows if the file has parts."""
     rows, names = _read(args.data, args.columns, args.drop)
     if len(flow.data_shape) != 1 or rows.shape[1] != flow.dims:
-        found = ", ".join(names[:20]) + ", ..." * (len(names) > 20)
+        listed = ", ".join(names[:20]) + ", ..." * (len(names) > 20)
         raise ValueError(
             f"The model takes samples of shape {flow.data_shape}, {args.data} has {rows.shape[1]} "
-            f"columns; --columns and --drop choose among them. Received: {found}."
+            f"columns; --columns and --drop choose among them. Received: {listed}."
         )
     return _as_input(rows, flow.encoder.inputs[0], args.data)
 
 
 class Context:
-    """What --context holds for a flow: for each of its inputs an array of n rows, or of one.
+    """The contexts of --context: for each context input an array of n rows, or of one row.
 
-    Raises ValueError where there are more or fewer of them than inputs, for
-    rows of another width, and where the numbers of rows do not go together.
+    Raises ValueError if there are more or fewer contexts than inputs, for rows
+    of another width, and if the numbers of rows differ.
     """
 
     def __init__(self, sources, flow):
@@ -48,7 +48,7 @@ class Context:
             shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
             raise ValueError(
                 f"The model has {len(inputs) or 'no'} inputs of context, of shapes {shapes}; give "
-                f"--context once for each. Received: {' '.join(sources) or 'no --context'}."
+                f"--context once for each of them. Received: {' '.join(sources) or 'no --context'}."
             )
         self.arrays = [_context(source, tensor) for source, tensor in zip(sources, inputs)]
         counts = {len(array) for array in self.arrays} - {1}
@@ -60,7 +60,7 @@ class Context:
         self.rows = counts.pop() if counts else 1
 
     def check(self, samples):
-        """ValueError unless there is a row for each of so many samples, or one for all."""
+        """Raises ValueError unless there is one row for each sample, or one for all."""
         if self.rows not in (1, samples):
             raise ValueError(
                 "A context has one row for all samples or one for each. "
@@ -68,13 +68,13 @@ class Context:
             )
 
     def first(self, n=None):
-        """The context of the first n samples, as `context=` of the flow's methods takes it."""
+        """The context of the first n samples, for `context=` of the flow's methods."""
         arrays = [array[0] if len(array) == 1 else array[:n] for array in self.arrays]
         return (arrays if len(arrays) > 1 else arrays[0]) if arrays else None
 
 
 def _context(source, tensor):
-    """Rows of context; a vector where the input is one number a sample, such as a label."""
+    """Rows of context, or a vector if the input is one number a sample, such as a label."""
     try:
         rows = np.array([[float(x) for x in source.split(",")]])
     except ValueError:
@@ -86,13 +86,13 @@ def _context(source, tensor):
             f"{rows.shape[1]}. Received: shape={rows.shape}."
         )
     if not np.isfinite(rows).all():
-        raise ValueError(f"A context is of finite numbers. Received: --context {source}.")
+        raise ValueError(f"A context must have finite numbers. Received: --context {source}.")
     rows = _as_input(rows, tensor, f"--context {source}")
     return rows if len(tensor.shape) > 1 else rows[:, 0]
 
 
 def _read(path, columns=None, drop=None):
-    """Rows to measure on, and names of columns; a single row or a constant column will do."""
+    """Rows to measure, and names of columns. One row or constant columns are enough."""
     table = tables.read(path, columns, drop or (), fit=False)
     rows = table.rows[-table.sizes[2] :] if table.sizes else table.rows
     if not len(rows) or (table.sizes and not table.sizes[2]):
@@ -101,7 +101,7 @@ def _read(path, columns=None, drop=None):
 
 
 def _as_input(rows, tensor, place):
-    """Rows in the dtype of a tensor; ValueError for fractions where it takes integers."""
+    """Rows in the dtype of a tensor. Raises ValueError for fractions if it takes integers."""
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     if keras.backend.is_float_dtype(dtype):
         return rows.astype(dtype)

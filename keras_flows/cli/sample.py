@@ -1,12 +1,12 @@
-"""Samples of a flow: a grid of pictures as PNG, or rows of a table as csv, npy or npz."""
+"""Writes samples of a flow: a grid of pictures as PNG, or rows of a table as csv, npy or npz."""
 
 from pathlib import Path
 
 import numpy as np
 
 from keras_flows.cli import flows
-from keras_flows.cli import options as o
 from keras_flows.cli.drawing import write_grid
+from keras_flows.cli.options import CONTEXT, add_model, check_ending
 from keras_flows.cli.rows import Context
 from keras_flows.data import tables
 from keras_flows.plots.grids import check_size
@@ -22,19 +22,24 @@ from keras_flows.training.arguments import (
 
 HELP = "samples: a grid of pictures, or rows of a table"
 GRID, ROWS = "15x15", 1000
-AT_ONCE = 10_000  # rows that are decoded in one batch
+MOST_ROWS = 10_000  # in a batch
 
 
 def options(p):
-    o.model(p)
+    add_model(p)
     add = p.add_argument
     add("--out", type=Path, help="PNG, csv, npy or npz (default: grid.png; of tables rows.csv)")
-    heat = "spread of the latents, or one for each level"
-    add("--temperature", type=not_negative, nargs="+", default=[1.0], help=heat)
-    add("--seed", type=count, help="the same samples again")
+    text = "scale of the latents, or one for each level"
+    add("--temperature", type=not_negative, nargs="+", default=[1.0], help=text)
+    add("--seed", type=count, help="fixes the samples")
     add("--label", type=int, help="class of the samples, for a class-conditional flow")
-    add("--guidance", type=finite, default=0.0, help="by the class, for a TarFlow")
-    add("--context", action="append", help=o.CONTEXT)
+    add(
+        "--guidance",
+        type=finite,
+        default=0.0,
+        help="strength of guidance by the class, for a TarFlow",
+    )
+    add("--context", action="append", help=CONTEXT)
     add("--grid", type=cells, help=f"pictures: rows x columns (default: {GRID})")
     add("--image-shape", type=image_shape, help="pictures: HxWxC, if vectors are not square")
     add("--n", type=positive, help=f"rows of a table (default: those of the context, or {ROWS})")
@@ -45,7 +50,7 @@ def options(p):
 
 def run(args):
     if args.out:
-        o.check_ending(args.out, (".png", *tables.WRITTEN))
+        check_ending(args.out, (".png", *tables.WRITTEN))
     flow = flows.load(args)
     pictures = bool(args.grid or args.image_shape) or not flows.is_table(flow)
     args.out = args.out or Path("grid.png" if pictures else "rows.csv")
@@ -58,7 +63,7 @@ def run(args):
 def _sample_pictures(args, flow):
     if args.n or args.columns or args.like:
         raise ValueError(
-            "Pictures are counted by --grid and have no columns; --out rows.csv writes a table. "
+            "--grid sets the number of pictures; --out rows.csv writes a table. "
             f"Received: --out {args.out} with --n, --columns or --like."
         )
     rows, columns = args.grid or cells(GRID)
@@ -69,7 +74,7 @@ def _sample_pictures(args, flow):
 def _sample_rows(args, flow):
     if len(flow.data_shape) != 1 or args.grid or args.image_shape:
         raise ValueError(
-            "Rows of a table are samples that are vectors, without --grid and --image-shape. "
+            "Rows of a table need a flow of vectors, without --grid and --image-shape. "
             f"Received: --out {args.out}, a flow of {flow.data_shape}."
         )
     columns = args.columns
@@ -84,32 +89,33 @@ def _sample_rows(args, flow):
     wrong = np.flatnonzero(~np.isfinite(samples).all(axis=1))
     if len(wrong):
         raise ValueError(
-            f"{len(wrong)} of {len(samples)} samples are not finite; a lower --temperature keeps "
-            f"to where the data were. Received: row {wrong[0] + 1}, {samples[wrong[0]][:5]}."
+            f"{len(wrong)} of {len(samples)} samples are not finite; try a lower --temperature. "
+            f"Received: row {wrong[0] + 1}, {samples[wrong[0]][:5]}."
         )
     tables.write(args.out, samples, columns)
     print(args.out)
 
 
 def _samples(args, flow, n=None):
-    """So many samples; where n is None, as many rows as --n or the context says."""
+    """n samples; if n is None, as many as --n or the context has rows."""
     context, rows = _context(args, flow)
-    asked = n or args.n
-    if rows > 1 and asked not in (None, rows):
+    number = n or args.n
+    if rows > 1 and number not in (None, rows):
         raise ValueError(
             "A context has one row for all samples or one for each. "
-            f"Received: {rows} rows of context for {asked} samples."
+            f"Received: {rows} rows of context for {number} samples."
         )
-    heat = args.temperature[0] if len(args.temperature) == 1 else args.temperature
+    one = len(args.temperature) == 1
+    temperature = args.temperature[0] if one else args.temperature
     options = {"guidance": args.guidance} if args.guidance else {}
     if n is None:
-        n = asked or (rows if rows > 1 else ROWS)
-        options["batch_size"] = min(n, AT_ONCE)
-    return flow.sample(n, heat, args.seed, context=context, **options)
+        n = number or (rows if rows > 1 else ROWS)
+        options["batch_size"] = min(n, MOST_ROWS)
+    return flow.sample(n, temperature, args.seed, context=context, **options)
 
 
 def _context(args, flow):
-    """The context of the options, and how many rows it has."""
+    """The context of the options, and its number of rows."""
     if args.guidance and not flow.labels_optional:
         raise ValueError(
             "Guidance is for a TarFlow of classes. "

@@ -1,4 +1,4 @@
-"""Samples of data for a flow, from whatever --data is: a table, or pictures of several kinds."""
+"""Reads --data for a flow: a table, arrays of pictures, or a folder or zip of pictures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 from keras_flows.cli.flows import is_table
 from keras_flows.cli.rows import Context, is_table_file, read_rows
 
-PICTURES, BATCH = 10_000, 100  # that are used, and at a time, unless options say otherwise
+PICTURES, BATCH = 10_000, 100  # defaults of --limit and --batch-size for pictures
 
 
 @dataclass
 class Samples:
-    """Data as the flow takes them, their context, and the names of files they came from."""
+    """Inputs of a flow, their context or labels, and the names of their files."""
 
     x: np.ndarray
     context: Context | None = None  # of a table
@@ -52,7 +52,7 @@ def read(args, flow):
 
 
 def read_table(args, flow):
-    """Samples that are rows of a table."""
+    """Rows of a table and their context."""
     x, context = read_rows(args, flow), Context(args.context, flow)
     context.check(len(x))
     n = args.limit or len(x)
@@ -61,17 +61,17 @@ def read_table(args, flow):
 
 
 def read_pictures(args, flow):
-    """Samples that are pictures, with labels if the flow is conditional."""
+    """Pictures, with labels if the flow is conditional."""
     from keras_flows.data import datasets
 
     shape, limit = flow.data_shape, args.limit or PICTURES
     if args.data and not _are_arrays(args.data):
-        found, test = find_pictures(args, flow)
+        images, test = find_pictures(args, flow)
         test = test[:limit]
-        x = datasets.as_input(flow, found.pixels[test])
-        return Samples(x, names=[found.names[i] for i in test])
+        x = datasets.as_input(flow, images.pixels[test])
+        return Samples(x, names=[images.names[i] for i in test])
     if args.data is None and flow.dims != 784:
-        raise ValueError(f"{args.model} is no flow of MNIST: give --data. Received: {shape}.")
+        raise ValueError(f"{args.model} is not a flow of MNIST: give --data. Received: {shape}.")
     load = datasets.cifar10 if flow.dims == 3072 else datasets.mnist
     _, (pixels, labels) = load(args.data, labels=flow.conditional)
     if pixels[0].size != flow.dims:
@@ -84,14 +84,14 @@ def read_pictures(args, flow):
 
 
 def _are_arrays(path):
-    """Whether pictures come as arrays, in npz, npy or idx files, and not as picture files."""
+    """Whether the path has arrays of pictures: npz, npy or idx files."""
     if path.is_dir():
         return any(path.glob("t10k-images*"))
     return path.suffix in (".npz", ".npy") or "-ubyte" in path.name
 
 
 def find_pictures(args, flow):
-    """The pictures of --data, and which of them are CelebA's test part, or all of them."""
+    """The pictures of --data, and the indices of CelebA's test part, or of all pictures."""
     from keras_flows.data import pictures
 
     shape = flow.data_shape
@@ -102,19 +102,19 @@ def find_pictures(args, flow):
         )
     if args.data is None:
         raise ValueError("Give --data, a folder or zip of pictures. Received: none.")
-    found = pictures.load(args.data, shape[0])
+    images = pictures.load(args.data, shape[0])
     parts = pictures.partition(args.data) or {}
     official = {Path(name).stem for name, part in parts.items() if part == 2}
-    test = [i for i, name in enumerate(found.names) if Path(name).stem in official]
-    return found, test or list(range(len(found.names)))
+    test = [i for i, name in enumerate(images.names) if Path(name).stem in official]
+    return images, test or list(range(len(images.names)))
 
 
 def check_finite(log_prob):
-    """ValueError where a density is NaN or infinite."""
+    """Raises ValueError if a density is NaN or infinite."""
     wrong = np.flatnonzero(~np.isfinite(log_prob))
     if len(wrong):
         raise ValueError(
             f"{len(wrong)} of {len(log_prob)} samples have no finite density: their values are too "
-            "far from those that the model was fitted to. "
+            "far from the training data. "
             f"Received: sample {wrong[0] + 1}, {log_prob[wrong[0]]}."
         )

@@ -1,7 +1,7 @@
-"""Writes one figure for each sample: log_prob in nats, or bits/dim of pictures of integers.
+"""Writes one number for each sample: log_prob in nats, or bits/dim of integers.
 
-csv has a column of row numbers, from 1, or of file names; npy has the figures alone. The least
-likely samples are those with the lowest log_prob, or the most bits/dim.
+A csv has a column of row numbers, from 1, or of file names; an npy has the numbers alone. The least
+likely samples have the lowest log_prob, or the highest bits/dim.
 """
 
 import csv
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_flows.cli import flows, samples
-from keras_flows.cli import options as o
+from keras_flows.cli.options import add_data, add_model, check_ending
 from keras_flows.data import tables
 from keras_flows.files import written_whole
 
@@ -19,13 +19,13 @@ HELP = "log_prob of each row, or bits/dim of each picture"
 
 
 def options(p):
-    o.model(p)
-    o.data(p, table=True)
+    add_model(p)
+    add_data(p, table=True)
     p.add_argument("--out", type=Path, default=Path("scores.csv"), help="csv, npy or npz to write")
 
 
 def run(args):
-    o.check_ending(args.out, tables.WRITTEN)
+    check_ending(args.out, tables.WRITTEN)
     flow = flows.load(args)
     data = samples.read(args, flow)
     size = args.batch_size or data.batch_size

@@ -111,8 +111,8 @@ def trained_before(args, path, settings):
     if not args.resume:
         if not state.get("complete", True) and not args.overwrite:
             raise ValueError(
-                "There is a run in this folder: --resume trains the flows that are left, "
-                f"--overwrite all of them; or give another --out. Received: {path}."
+                "This folder has a run: --resume trains the flows that are left, --overwrite "
+                f"trains all of them; or give another --out. Received: {path}."
             )
         return []
     old = state.get("settings", {})

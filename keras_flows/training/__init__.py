@@ -1,1 +1,1 @@
-"""Callbacks, checkpoints, and the training run that all recipes share."""
+"""Callbacks, checkpoints, and the training runs that recipes share."""

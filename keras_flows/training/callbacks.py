@@ -1,4 +1,4 @@
-"""Callbacks: sample grids, rollback on collapse, checkpoints, a soft Ctrl-C, a time limit."""
+"""Callbacks: sample grids, averaged weights, a soft Ctrl-C, a time limit."""
 
 import re
 import signal
@@ -24,17 +24,18 @@ __all__ = [
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Writes a grid of samples after every epoch, always from the same latent draws.
+    """Writes a grid of samples after every epoch, always from the same latents.
 
     Args:
-        path: of the PNG; `{epoch}` in it, or `{epoch:03d}`, stands for the epoch, from 1 on.
-        temperature: spread of the latents.
-        rows, columns: of the grid.
-        image_shape: (height, width, channels) where samples are vectors;
-            square and grey if None.
-        seed: integer that fixes the draws.
-        context: for a conditional flow, one for all samples or one each.
-        options: further ones of the model's `sample`.
+        path: of the PNG. `{epoch}`, or `{epoch:03d}`, is replaced by the number
+            of the epoch, from 1 on.
+        temperature: scale of the latents.
+        rows, columns: size of the grid.
+        image_shape: (height, width, channels) of samples that are vectors.
+            If None, they are square grey images.
+        seed: integer that fixes the latents.
+        context: of a conditional flow, one for all samples or one for each.
+        options: further arguments of the flow's `sample`.
 
     >>> flow.fit(x, callbacks=[SampleGrid("samples/epoch_{epoch:03d}.png", 0.75)])
     """
@@ -56,7 +57,7 @@ class SampleGrid(keras.callbacks.Callback):
         self.options = {"context": context, **options}
 
     def set_model(self, model):
-        """Raises a ValueError where the grid would be too large, before an epoch is spent."""
+        """Raises a ValueError if the grid would be too large, before the first epoch."""
         super().set_model(model)
         check_size(self.rows, self.columns, self.image_shape or model.data_shape)
 
@@ -64,17 +65,20 @@ class SampleGrid(keras.callbacks.Callback):
         n = self.rows * self.columns
         samples = self.model.sample(n, self.temperature, self.seed, **self.options)
         picture = grid(samples, self.rows, self.columns, self.image_shape, self.model.levels)
-        # No format of the whole path: other braces in it are a folder's name.
+        # Not `str.format`: a folder's name may have other braces.
         number = re.compile(r"\{epoch(:\w*)?\}")
         write_png(number.sub(lambda m: m[0].format(epoch=epoch + 1), self.path), picture)
 
 
 class AveragedWeights(keras.callbacks.SwapEMAWeights):
-    """Keras' averages of the weights, in the model between epochs and for validation.
+    """Puts moving averages of the weights into the model between epochs and for validation.
 
-    For an optimizer with `use_ema=True`. Callbacks after it, such as `Checkpoint`, see the averages
-    in the model and the trained weights in the optimizer; `resumed` says
-    that the model begins like that.
+    The optimizer needs `use_ema=True`. After an epoch the model has the averages and the optimizer
+    keeps the trained weights, so put callbacks that save or sample after this one.
+
+    Args:
+        resumed: whether the model has the averages already, as a restored
+            `Checkpoint` has.
 
     >>> flow.fit(x, callbacks=[AveragedWeights(), Checkpoint("run")])
     """
@@ -84,14 +88,14 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = bool(resumed)
 
     def on_train_begin(self, logs=None):
-        if not self._ema_weights_in_model:  # so that going back to the start finds averages
+        if not self._ema_weights_in_model:  # a rollback to the start needs averages
             self._finalize_ema_values()
 
     def on_train_end(self, logs=None):
         self._finalize_ema_values()
 
     def _finalize_ema_values(self):
-        """Averages become the weights; as copies, where Keras shares buffers that JAX donates."""
+        """Sets the averages to copies of the weights: Keras shares buffers, which JAX donates."""
         optimizer = self.model.optimizer
         averages = optimizer._model_variables_moving_average
         for variable, average in zip(optimizer._trainable_variables, averages):
@@ -99,7 +103,10 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
-    """Turns the first Ctrl-C into a stop after the current step; a second one ends the process.
+    """Stops training after the current step on Ctrl-C; a second Ctrl-C ends the process.
+
+    Args:
+        checkpoint: `Checkpoint` that must not save the epoch that was cut short.
 
     >>> flow.fit(x, callbacks=[StopOnInterrupt()])
     """
@@ -126,10 +133,10 @@ class StopOnInterrupt(keras.callbacks.Callback):
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Stops training before an epoch that would end later than `minutes` after its start.
+    """Stops training before an epoch that would end more than `minutes` after the start.
 
-    The next epoch is taken to last as long as the last one, callbacks included;
-    the first one is always trained.
+    An epoch is expected to take as long as the last one, callbacks included.
+    The first epoch is always trained.
 
     >>> flow.fit(x, epochs=1000, callbacks=[Checkpoint("run"), StopAfter(minutes=8)])
     """

@@ -1,4 +1,4 @@
-"""`Checkpoint`: all that a run needs to go on after being killed at any moment."""
+"""`Checkpoint`: saves what a run needs to continue after it was killed."""
 
 import dataclasses
 import json
@@ -19,19 +19,20 @@ from keras_flows.training import rollback
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves all that a run needs to go on after being killed, and the best flow so far.
+    """Saves the state of a run, so that it can continue after it was killed, and the best flow.
 
-    After an epoch, at most once in `every_seconds`, the folder gets the whole
-    flow with its optimiser, the state of its noise, what `RollbackOnCollapse`
-    keeps, the history, and the best flow by `monitor` as `best.keras`.
-    `state.json` is replaced last and names complete files only, so that a kill
-    at any moment leaves the last state.
+    After an epoch, at most once in `every_seconds`, it writes to the folder: the
+    flow with its optimizer, the state of its random seeds, the state of
+    `RollbackOnCollapse`, the history, and the best flow as `best.keras`.
+    `state.json` is written last and names complete files only: a run that is
+    killed while it saves leaves the state before.
 
     Args:
-        folder: of these files, for one run.
-        monitor: name in the logs of what is lowest for the best flow.
-        every_seconds: the least time between two states that are saved.
-        settings: dictionary for JSON; a run with others cannot be resumed.
+        folder: for these files, one folder for each run.
+        monitor: name in the logs of the value that the best flow minimizes.
+        every_seconds: least time between two saved states.
+        settings: dictionary that JSON can hold. `restore` refuses a run that
+            has other settings.
 
     >>> checkpoint = Checkpoint("run"); flow.fit(x, callbacks=[checkpoint])
     >>> flow, epochs_done = checkpoint.restore()  # in another process
@@ -50,10 +51,10 @@ class Checkpoint(keras.callbacks.Callback):
         return self.folder / "state.json"
 
     def restore(self):
-        """The flow as it was, and how many epochs it has done; (None, 0) if there is nothing.
+        """Returns (flow, epochs done), or (None, 0) if the folder has no state.
 
-        Raises ValueError for other settings, a damaged state, or an optimizer's state that does
-        not fit.
+        Raises ValueError for other settings, a damaged state, or a state of the optimizer that
+        does not fit.
         """
         if not self.state_path.exists():
             return None, 0
@@ -63,8 +64,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.history, self.best_epoch = state["history"], state["best_epoch"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{self.state_path} is damaged, so that its run cannot be resumed. "
-                f"Received: {error!r}."
+                f"{self.state_path} is damaged, so its run cannot be resumed. Received: {error!r}."
             ) from error
         self._check_settings(old)
         flow = _with_optimizer(self.folder / last, state)
@@ -76,8 +76,8 @@ class Checkpoint(keras.callbacks.Callback):
             logs = self.history[self.best_epoch - 1]
             if self.monitor not in logs:
                 raise ValueError(
-                    f"The run in {self.folder} should be restored with the `monitor` it was saved "
-                    f"with. Received: monitor='{self.monitor}', logs with {list(logs)}."
+                    f"The run in {self.folder} has another `monitor`; give the same one. "
+                    f"Received: monitor='{self.monitor}', logs with {list(logs)}."
                 )
             self.best = logs[self.monitor]
             self.best_weights = keras.models.load_model(self.folder / "best.keras").get_weights()
@@ -91,16 +91,16 @@ class Checkpoint(keras.callbacks.Callback):
         }
         if changed:
             raise ValueError(
-                f"The run in {self.folder} was begun with other settings; give the same ones or "
+                f"The run in {self.folder} has other settings; give the same ones or "
                 f"another folder. Received, as (then, now): {changed}."
             )
 
     def clear(self):
-        """Forgets the state in the folder, so that nobody resumes it for a run begun anew."""
+        """Removes the state in the folder, so that a new run cannot be taken for the old one."""
         self.state_path.unlink(missing_ok=True)
 
     def best_flow(self, flow):
-        """`flow` with the weights of its best epoch, if one has ended."""
+        """Returns `flow` with the weights of its best epoch, if an epoch has ended."""
         if self.best_weights is not None:
             flow.set_weights(self.best_weights)
         return flow
@@ -127,7 +127,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.save(self.model)
 
     def save(self, flow):
-        """Writes the files of the state that the callback has now."""
+        """Writes the current state to the folder."""
         epoch = len(self.history)
         last = f"last_{epoch:05d}.keras"
         with written_whole(self.folder / last) as partial:
@@ -145,13 +145,13 @@ class Checkpoint(keras.callbacks.Callback):
         }
         write_json(self.state_path, state)
         self.last_saved, self._saved_at = epoch, time.perf_counter()
-        named = (last, (state["rollback"] or {}).get("file"))
+        used = (last, (state["rollback"] or {}).get("file"))
         for old in (*self.folder.glob("last_*.keras"), *self.folder.glob("rollback_*.npz")):
-            if old.name not in named:
+            if old.name not in used:
                 old.unlink()
 
     def _save_rollback(self, flow):
-        """What `RollbackOnCollapse` keeps; its weights go to a file unless they are the last."""
+        """The state of `RollbackOnCollapse`. Its weights go to a file unless `last` has them."""
         kept, file = rollback.kept_by(flow), None
         if kept is None:
             return None
@@ -164,7 +164,7 @@ class Checkpoint(keras.callbacks.Callback):
         return {**dataclasses.asdict(dataclasses.replace(kept, weights=None)), "file": file}
 
     def _restore_rollback(self, flow, state):
-        """Of a state that was saved without `RollbackOnCollapse` nothing."""
+        """Restores the state of `RollbackOnCollapse`, if one was saved."""
         if not state:
             return
         self._rollback_file = file = state.pop("file")
@@ -174,7 +174,7 @@ class Checkpoint(keras.callbacks.Callback):
         rollback.restore(flow, rollback.Kept(**state))
 
     def _save_best(self, flow):
-        """Saves the best weights without the optimiser's state."""
+        """Saves the flow with its best weights, without the optimizer."""
         bare, now = Flow(flow.encoder, flow.prior, name=flow.name), flow.get_weights()
         flow.set_weights(self.best_weights)
         with written_whole(self.folder / "best.keras") as partial:
@@ -188,10 +188,10 @@ def _iterations(flow):
 
 
 def _with_optimizer(path, state):
-    """The flow with its optimizer's state, which Keras skips with a warning where it does not fit.
+    """Loads the flow with the state of its optimizer.
 
-    Whether steps that repeat are stacked decides that: as it pays here, or else as where the flow
-    was saved.
+    Keras skips that state with a warning if it does not fit. It fits if repeated steps are stacked
+    as in the flow that was saved, so this tries the default, then stacked, then not stacked.
     """
     saved = state.get("iterations")
     for scope in (nullcontext(), stacking(True), stacking(False)):
@@ -202,9 +202,9 @@ def _with_optimizer(path, state):
         if loaded == saved or saved is None and (loaded or not state["history"]):
             return flow
     raise ValueError(
-        f"The optimizer's state in {path} does not fit the flow that is made here: steps that "
-        "repeat are stacked in other ways on another backend, or on a CPU and a GPU. Resume where "
-        "the run was begun; or begin another run from its weights, which "
+        f"The optimizer's state in {path} does not fit the flow here: repeated steps are stacked "
+        "differently on another backend, or on a CPU and a GPU. Resume the run on the backend and "
+        "device that it began on; or begin a new run from its weights, which "
         f"`keras.models.load_model(path, compile=False)` loads. Received: {loaded} steps of the "
         f"optimizer instead of {'one or more' if saved is None else saved}."
     )

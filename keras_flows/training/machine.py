@@ -1,4 +1,4 @@
-"""The machine that a run had: for `metrics.json`, and what Keras' backend says of its device."""
+"""The machine of a run, for `metrics.json`, and its memory."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ import keras
 
 
 def machine():
-    """Versions and the class of machine, for `metrics.json`."""
+    """Backend, device, processor and versions of packages."""
     packages = ("keras-flows", "keras", "numpy", keras.backend.backend())
     versions = {}
     for package in packages:
@@ -17,7 +17,7 @@ def machine():
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed as a package"
-    # Every backend's tensors have a device: ".../device:CPU:0", "TFRT_CPU_0", "cuda:0".
+    # The device of a tensor is ".../device:CPU:0", "TFRT_CPU_0", "cuda:0".
     place = str(keras.ops.zeros(()).device).rsplit("device:")[-1].lower()
     return {
         "backend": keras.backend.backend(),
@@ -31,9 +31,9 @@ def machine():
 
 
 def device():
-    """The device's kind and, of a GPU, the most memory of it that this process has had, in GiB."""
-    ask = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
-    kind, peak = ask[keras.backend.backend()]()
+    """The kind of the device and, for a GPU, the peak memory of this process in GiB."""
+    of_backend = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
+    kind, peak = of_backend[keras.backend.backend()]()
     return {"device_kind": kind, "device_peak_gib": peak and round(peak / 2**30, 3)}
 
 
@@ -63,7 +63,7 @@ def _torch():
 
 
 def peak_memory_gib():
-    """The most of the host's memory that this process has had, on systems that tell it."""
+    """Peak memory of this process on the host in GiB."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

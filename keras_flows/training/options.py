@@ -35,21 +35,30 @@ def run_parser(
     )
     add = p.add_argument
     add("--epochs", type=positive, default=epochs, help="passes over the training set")
-    add("--batch-size", type=positive, default=batch_size, help="samples a step")
+    add("--batch-size", type=positive, default=batch_size, help="samples in a step")
     _add_optimizer(p, learning_rate)
-    add("--minutes", type=above_0, help="stop after so many minutes; `--resume` then goes on")
-    add("--steps-per-epoch", type=positive, help="instead of a pass over the training set")
+    add("--minutes", type=above_0, help="stop after so many minutes; --resume then continues")
+    add(
+        "--steps-per-epoch",
+        type=positive,
+        help="length of an epoch; None: a pass over the training set",
+    )
     add("--seed", type=int, default=0, help="fixes weights, order of samples and noise")
     add("--limit", type=positive, help="use only so many training samples")
     add("--data", type=Path, required=data_required, help=data)
     out = Path("samples", name)
     add("--out", type=Path, default=out, help="folder for pictures, metrics and the model")
     add("--mixed-precision", action="store_true", help="networks in bfloat16, flow in float32")
-    add("--devices", type=devices, default="one", help="one, or all of this host for each batch")
+    add(
+        "--devices",
+        type=devices,
+        default="one",
+        help="one, or all: each batch is split over the devices of this host",
+    )
     again = p.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    again.add_argument("--resume", action="store_true", help="continue the run in --out")
     again.add_argument("--overwrite", action="store_true", help="replace the run in --out")
-    add("--dry-run", action="store_true", help="build, do a step, write nothing to --out")
+    add("--dry-run", action="store_true", help="build the model, do a step, write nothing to --out")
     p.set_defaults(**defaults)
     return p
 

@@ -1,4 +1,4 @@
-"""`RollbackOnCollapse`: back to the best weights when the loss collapses."""
+"""`RollbackOnCollapse`: restores the best weights when the loss collapses."""
 
 import dataclasses
 import math
@@ -10,10 +10,11 @@ from keras import ops
 
 @dataclasses.dataclass
 class Kept:
-    """What `RollbackOnCollapse` keeps between epochs, and a `Checkpoint` saves.
+    """The state of `RollbackOnCollapse`, which a `Checkpoint` saves.
 
-    `weights` are those of the best epoch, or of the start where `epoch` is 0,
-    then the optimizer's variables. None stands for those of the model now.
+    `weights` are the weights and the optimizer's variables after the epoch
+    `epoch`, the best one, or at the start if it is 0. None stands for the
+    model's current ones.
     """
 
     first: float | None = None
@@ -24,16 +25,22 @@ class Kept:
 
 
 class RollbackOnCollapse(keras.callbacks.Callback):
-    """Goes back to the best weights when the loss collapses, and lowers the learning rate.
+    """Restores the best weights when the loss collapses, and lowers the learning rate.
 
-    A collapse is a monitored value that is not finite, or that has risen
-    above the best one by more than `jump` times the larger of the best one's
-    size and the progress since the first epoch. Weights and optimiser state
-    of the best epoch (or the start) come back, the rate is multiplied by
-    `factor`; after `max_rollbacks` times training stops with a message.
+    A loss has collapsed if it is not finite, or if it exceeds the best one by
+    more than `jump * max(|best|, first - best)`. Then the weights and the
+    optimizer of the best epoch, or of the start, are restored, and the
+    learning rate is multiplied by `factor`.
 
-    A `Checkpoint` later in the list saves the best weights, and a flow from
-    `Checkpoint.restore` goes on with them. Otherwise each `fit` begins anew.
+    A `Checkpoint` later in the list of callbacks saves the state, and a flow
+    from `Checkpoint.restore` continues with it. Without one each `fit` starts
+    with a new state.
+
+    Args:
+        monitor: name in the logs of the value that is watched.
+        jump: least relative rise that is a collapse.
+        factor: of the learning rate, in (0, 1]. A schedule is left as it is.
+        max_rollbacks: training stops at the next collapse after so many.
 
     >>> flow.fit(x, callbacks=[RollbackOnCollapse()])
     """
@@ -57,7 +64,7 @@ class RollbackOnCollapse(keras.callbacks.Callback):
         self.kept = model.__dict__.pop("_restored_rollback", None) or Kept()
         if self.kept.weights is None:
             self.kept.weights = self._snapshot()
-        model._rollback = weakref.ref(self.kept)  # where `Checkpoint` finds it
+        model._rollback = weakref.ref(self.kept)  # for `Checkpoint`
 
     def on_epoch_end(self, epoch, logs=None):
         value, kept = (logs or {}).get(self.monitor), self.kept
@@ -88,15 +95,17 @@ class RollbackOnCollapse(keras.callbacks.Callback):
 
     def _roll_back(self, epoch, value):
         self.kept.rollbacks += 1
-        says = f"\nEpoch {epoch + 1}: {self.monitor} is {value:.6g}, best was {self.kept.best}."
+        message = f"\nEpoch {epoch + 1}: {self.monitor} is {value:.6g}, best was {self.kept.best}."
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         for variable, kept in zip(self._variables(), self.kept.weights):
             variable.assign(kept)
         if self.rollbacks > self.max_rollbacks:
             self.model.stop_training = True
-            print(f"{says} Giving up after {self.max_rollbacks} rollbacks: best weights restored.")
+            print(
+                f"{message} Giving up after {self.max_rollbacks} rollbacks: best weights restored."
+            )
         else:
-            print(f"{says} Best weights restored, learning rate {self._set_rate(rate)}.")
+            print(f"{message} Best weights restored, learning rate {self._set_rate(rate)}.")
 
     def _set_rate(self, rate):
         try:
@@ -107,10 +116,10 @@ class RollbackOnCollapse(keras.callbacks.Callback):
 
 
 def kept_by(model):
-    """What the `RollbackOnCollapse` that trains the model keeps, or None."""
+    """The `Kept` of the `RollbackOnCollapse` that the model trains with, or None."""
     return getattr(model, "_rollback", lambda: None)()
 
 
 def restore(model, kept):
-    """Makes the next `RollbackOnCollapse` of the model go on with what another one kept."""
+    """Makes the next `RollbackOnCollapse` of the model continue with `kept`."""
     model._restored_rollback = kept

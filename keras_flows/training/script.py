@@ -13,8 +13,8 @@ PACKAGES = ("keras_flows", "reproductions", "__main__")
 class Script:
     """A recipe that runs from a command line, on `argv` or on `sys.argv`.
 
-    While it runs it locks the folder --out. A folder that has another run is refused with a
-    ValueError, unless --resume or --overwrite is there. A dry run needs no folder.
+    It locks the folder --out while it runs. It raises a ValueError for a folder that has a run
+    already, unless --resume or --overwrite is given. A dry run needs no folder.
 
     Args:
         name: of the recipe. The files of its models begin with it.
@@ -55,7 +55,7 @@ class Script:
             return self.work(args)
 
     def run(self, argv=None):
-        """Like a call, but errors that the user can mend end the process with one line."""
+        """Like a call, but errors that the user can fix end the process with one line."""
         try:
             self(argv)
         except (ValueError, OSError, ImportError) as error:
@@ -73,11 +73,11 @@ class Script:
             return
         if resume:
             raise ValueError(
-                "There is a model in this folder, and no state to resume its run from: --overwrite "
-                f"trains anew and replaces it; or give another --out. Received: {models[0]}."
+                "This folder has a model, but no state to resume its run from: --overwrite trains "
+                f"a new one and replaces it; or give another --out. Received: {models[0]}."
             )
         raise ValueError(
-            "There is a run in this folder: --resume goes on with it, --overwrite begins anew and "
+            "This folder has a run: --resume continues it, --overwrite begins a new one and "
             f"replaces it; or give another --out. Received: {(states + models)[0]}."
         )
 
