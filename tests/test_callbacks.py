@@ -36,7 +36,7 @@ def data(n=64):
 
 
 class SpoilWeights(keras.callbacks.Callback):
-    """Multiplies the weights by `factor` after the given epochs."""
+    """Multiplies the weights by `factor` after some epochs."""
 
     def __init__(self, epochs, factor):
         super().__init__()
@@ -81,7 +81,7 @@ def test_rollback_restores_the_optimizer_too():
     assert all(np.isfinite(keras.ops.convert_to_numpy(v)).all() for v in flow.optimizer.variables)
 
 
-def test_rollback_before_any_good_epoch_goes_back_to_the_start():
+def test_rollback_in_the_first_epoch_restores_the_start():
     flow = small_flow()
     start = flow.get_weights()
     flow.fit(
@@ -164,7 +164,7 @@ def test_checkpoint_refuses_other_settings(other, tmp_path):
         Checkpoint(tmp_path, settings=other).restore()
 
 
-def test_shuffled_gives_each_sample_once_an_epoch_in_an_order_of_its_own():
+def test_shuffled_gives_each_sample_once_an_epoch_in_a_new_order():
     shuffled, epochs = Shuffled(np.arange(10), 4, seed=0), []
     for epoch in (0, 1, 0):
         shuffled.set_epoch(epoch)
@@ -173,7 +173,7 @@ def test_shuffled_gives_each_sample_once_an_epoch_in_an_order_of_its_own():
     assert epochs[0] == epochs[2] != epochs[1]
 
 
-def test_ctrl_c_stops_after_the_step_and_is_put_back():
+def test_ctrl_c_stops_after_the_step_and_its_handler_is_restored():
     flow, before = small_flow(), signal.getsignal(signal.SIGINT)
     steps = []
 
@@ -191,7 +191,7 @@ def test_ctrl_c_stops_after_the_step_and_is_put_back():
 
 
 @pytest.mark.parametrize(("minutes", "epochs"), [(0.1, 1), (0.5, 3)])
-def test_no_epoch_is_begun_that_would_end_too_late(minutes, epochs, monkeypatch):
+def test_an_epoch_that_would_end_too_late_is_not_begun(minutes, epochs, monkeypatch):
     """Of epochs of 10 seconds."""
     now = [0.0]
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
@@ -200,7 +200,7 @@ def test_no_epoch_is_begun_that_would_end_too_late(minutes, epochs, monkeypatch)
     assert len(history.epoch) == epochs
 
 
-def test_no_time_at_all_is_refused():
+def test_zero_minutes_are_refused():
     with pytest.raises(ValueError, match="Received"):
         StopAfter(0)
 
@@ -285,7 +285,7 @@ def test_a_collapse_after_a_resume_is_rolled_back(spoiled, factor, files, tmp_pa
     assert not list(tmp_path.glob("rollback_*"))
 
 
-def test_a_fit_begun_anew_keeps_nothing_of_an_earlier_one(tmp_path):
+def test_a_new_fit_keeps_nothing_of_an_earlier_one(tmp_path):
     flow, checkpoint = flow_of(layers.Scale("zeros")), Checkpoint(tmp_path, "loss")
     assert guarded(flow, 2, SpoilWeights([], 0), checkpoint).kept.best is not None
     guarded(flow, 1, SpoilWeights([1], np.nan), checkpoint)
@@ -294,7 +294,7 @@ def test_a_fit_begun_anew_keeps_nothing_of_an_earlier_one(tmp_path):
 
 
 @pytest.mark.parametrize("stacked", [True, False])
-def test_an_optimizer_goes_over_to_where_steps_are_stacked_otherwise(stacked, tmp_path, recwarn):
+def test_an_optimizer_is_restored_where_steps_are_stacked_differently(stacked, tmp_path, recwarn):
     """As a JAX Glow's on a CPU and a GPU, or TensorFlow's on JAX."""
     with stacking(stacked):
         whole = flow_of(*[layers.Actnorm() for _ in range(3)])
@@ -309,7 +309,7 @@ def test_an_optimizer_goes_over_to_where_steps_are_stacked_otherwise(stacked, tm
     assert not [w for w in recwarn if "optimizer" in str(w.message)]
 
 
-def test_an_optimizer_whose_state_fits_nowhere_is_refused(tmp_path):
+def test_an_optimizer_whose_state_does_not_fit_is_refused(tmp_path):
     """Of two chains of which one was stacked."""
     chains = []
     for stacked in (True, False):
@@ -341,14 +341,14 @@ def test_a_state_from_before_rollbacks_were_saved_is_restored(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", '{"settings": {', "[]", '{"settings": {}}'])
-def test_a_damaged_state_is_named(text, tmp_path):
+def test_the_error_of_a_damaged_state_names_it(text, tmp_path):
     (tmp_path / "state.json").write_text(text)
     with pytest.raises(ValueError, match=r"state\.json is damaged.*Received"):
         Checkpoint(tmp_path).restore()
 
 
 @pytest.mark.slow
-def test_a_killed_run_with_averages_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_killed_run_with_averages_resumes_to_the_same_weights(tmp_path):
     fit(averaged_flow(), Checkpoint(tmp_path / "whole"), 4)
     fit(averaged_flow(), Checkpoint(tmp_path / "parts"), 2)
     again = Checkpoint(tmp_path / "parts")
@@ -373,7 +373,7 @@ def test_averages_are_in_the_model_between_epochs_and_follow_the_weights():
     assert np.dot(averaged - start, trained - start) > 0
 
 
-def test_averages_outlive_samples_after_the_last_epoch(tmp_path):
+def test_averages_survive_samples_after_the_last_epoch(tmp_path):
     flow = averaged_flow()
     grid = SampleGrid(tmp_path / "grid.png", rows=1, columns=2, image_shape=(2, 2, 1))
     callbacks = [AveragedWeights(), grid, RollbackOnCollapse()]

@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     table.adapt(rows(1000, seed=1))
     flows = [
         table,
-        MAF(2, context_dims=3, start="random", **SMALL, name="given"),
+        MAF(2, context_dims=3, start="random", **SMALL, name="conditional"),
         MAF(2, classes=3, start="random", **SMALL, name="classes"),
         Glow((4, 4, 3), levels=1, steps=1, hidden=4, name="pictures"),
         NICE(784, steps=2, hidden=(4,), name="vectors"),
@@ -49,12 +49,12 @@ def folder(tmp_path_factory):
     return path
 
 
-load_once = functools.cache(keras.models.load_model)  # what it has compiled is used again
+load_once = functools.cache(keras.models.load_model)  # so that compiled functions are used again
 
 
 @pytest.fixture
 def run(folder, tmp_path, monkeypatch, capsys):
-    """Runs a command in a folder of its own; names of `folder` stand for their paths there."""
+    """Runs a command in an empty folder; names of files in `folder` are replaced by their paths."""
     monkeypatch.setattr(keras.models, "load_model", load_once)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -74,33 +74,35 @@ def load(folder, name):
 def test_rows_are_sampled(run, folder):
     run("sample table.keras --n 7 --seed 3 --columns acid,sugar --out a/rows.csv")
     table = tables.read("a/rows.csv")
-    wanted = load(folder, "table").sample(7, seed=3)
-    assert table.names == ["acid", "sugar"] and np.array_equal(table.rows.astype("float32"), wanted)
+    expected = load(folder, "table").sample(7, seed=3)
+    assert table.names == ["acid", "sugar"] and np.array_equal(
+        table.rows.astype("float32"), expected
+    )
     run("sample table.keras --n 7 --seed 3 --like rows.csv --out rows.npz")
     table = tables.read("rows.npz")
-    assert table.names == ["acid", "sugar"] and np.array_equal(table.rows, wanted)
+    assert table.names == ["acid", "sugar"] and np.array_equal(table.rows, expected)
     run("sample table.keras --n 7 --seed 3 --temperature 0 --out rows.npy")
     assert np.ptp(np.load("rows.npy"), axis=0).tolist() == [0, 0]
     assert run("sample table.keras") == "rows.csv\n"
     assert tables.read("rows.csv").rows.shape == (1000, 2)
 
 
-def test_rows_are_sampled_given_a_context(run, folder):
-    flow, context = load(folder, "given"), rows(40, 3)
-    run("sample given.keras --seed 3 --context context.csv --out rows.npy")
-    wanted = flow.sample(40, seed=3, context=context)
-    np.testing.assert_allclose(np.load("rows.npy"), wanted, rtol=1e-5)
-    run("sample given.keras --seed 3 --n 5 --context=-1.5,2,3 --out rows.npy")
-    wanted = flow.sample(5, seed=3, context=np.array([-1.5, 2, 3], "float32"))
-    np.testing.assert_allclose(np.load("rows.npy"), wanted, rtol=1e-5)
+def test_rows_are_sampled_with_a_context(run, folder):
+    flow, context = load(folder, "conditional"), rows(40, 3)
+    run("sample conditional.keras --seed 3 --context context.csv --out rows.npy")
+    expected = flow.sample(40, seed=3, context=context)
+    np.testing.assert_allclose(np.load("rows.npy"), expected, rtol=1e-5)
+    run("sample conditional.keras --seed 3 --n 5 --context=-1.5,2,3 --out rows.npy")
+    expected = flow.sample(5, seed=3, context=np.array([-1.5, 2, 3], "float32"))
+    np.testing.assert_allclose(np.load("rows.npy"), expected, rtol=1e-5)
     flow = load(folder, "classes")
     for option in ("--label 2", "--context 2"):
         run(f"sample classes.keras --seed 3 --n 5 {option} --out rows.npy")
-        wanted = flow.sample(5, seed=3, context=2)
-        np.testing.assert_allclose(np.load("rows.npy"), wanted, rtol=1e-5)
+        expected = flow.sample(5, seed=3, context=2)
+        np.testing.assert_allclose(np.load("rows.npy"), expected, rtol=1e-5)
 
 
-def said(text, name):
+def read_numbers(text, name):
     """The numbers in the line that begins with a name."""
     line = next(line for line in text.splitlines() if line.startswith(name))
     return [float(x) for x in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", line)]
@@ -111,31 +113,31 @@ def test_a_table_is_evaluated(run, folder):
     mean, error = log_prob.mean(), 2 * log_prob.std() / np.sqrt(40)
     for data in ("rows.csv", "wide.csv --drop id", "wide.csv --columns acid,sugar"):
         text = run(f"evaluate table.keras --data {data}")
-        assert said(text, "samples") == [40, 2]
-        assert said(text, "log-likelihood") == pytest.approx([mean, error], abs=0.006)
-        assert said(text, "lowest")[1] == log_prob.argmin() + 1
-        assert said(text, "reconstruction")[0] < 1e-4 and "bits" not in text
-    assert said(run("evaluate table.keras --data rows.csv --limit 9"), "samples") == [9, 2]
+        assert read_numbers(text, "samples") == [40, 2]
+        assert read_numbers(text, "log-likelihood") == pytest.approx([mean, error], abs=0.006)
+        assert read_numbers(text, "lowest")[1] == log_prob.argmin() + 1
+        assert read_numbers(text, "reconstruction")[0] < 1e-4 and "bits" not in text
+    assert read_numbers(run("evaluate table.keras --data rows.csv --limit 9"), "samples") == [9, 2]
     np.savez("split.npz", train=rows(30), val=rows(3), test=rows(6))
-    assert said(run("evaluate table.keras --data split.npz"), "samples") == [6, 2]
+    assert read_numbers(run("evaluate table.keras --data split.npz"), "samples") == [6, 2]
 
 
 @pytest.mark.parametrize(
     "model, option, context",
     [
-        ("given", "context.csv", rows(40, 3)),
-        ("given", "1,2,3", np.array([1, 2, 3], "float32")),
+        ("conditional", "context.csv", rows(40, 3)),
+        ("conditional", "1,2,3", np.array([1, 2, 3], "float32")),
         ("classes", "labels.csv", np.arange(40) % 3),
         ("classes", "1", 1),
     ],
 )
-def test_rows_are_scored_given_a_context(run, folder, model, option, context):
+def test_rows_are_scored_with_a_context(run, folder, model, option, context):
     tables.write("labels.csv", (np.arange(40) % 3)[:, None], ["label"])
     run(f"score {model}.keras --data rows.csv --context {option} --out scores.npy")
     log_prob = load(folder, model).log_prob(rows(), context)
     np.testing.assert_allclose(np.load("scores.npy"), log_prob, rtol=1e-5)
     text = run(f"evaluate {model}.keras --data rows.csv --context {option} --limit 9")
-    assert said(text, "log-likelihood")[0] == pytest.approx(log_prob[:9].mean(), rel=1e-3)
+    assert read_numbers(text, "log-likelihood")[0] == pytest.approx(log_prob[:9].mean(), rel=1e-3)
 
 
 def read_scores(path):
@@ -150,22 +152,22 @@ def test_rows_are_scored(run, folder):
     assert header == ["row", "log_prob"] and keys == [str(i + 1) for i in range(40)]
     np.testing.assert_allclose(scores, load(folder, "table").log_prob(rows()), rtol=1e-5)
     run("score table.keras --data rows.csv --limit 3 --out scores.npz")
-    found = np.load("scores.npz")
-    assert found["row"].tolist() == [1, 2, 3]
-    np.testing.assert_allclose(found["log_prob"], scores[:3], rtol=1e-5)
+    scores_npz = np.load("scores.npz")
+    assert scores_npz["row"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(scores_npz["log_prob"], scores[:3], rtol=1e-5)
 
 
 def test_pictures_are_scored(run):
     run("score pictures.keras --data faces")
     header, keys, scores = read_scores("scores.csv")
     assert header == ["file", "bits_per_dim"] and keys == [f"{i}.png" for i in range(5)]
-    mean = said(run("evaluate pictures.keras --data faces"), "bits/dim")[0]
+    mean = read_numbers(run("evaluate pictures.keras --data faces"), "bits/dim")[0]
     assert scores.mean() == pytest.approx(mean, abs=0.1) and np.all(scores > 5)
     run("score vectors.keras --limit 3")
     assert read_scores("scores.csv")[:2] == (["row", "log_prob"], ["1", "2", "3"])
 
 
-def test_pictures_stay_pictures(run):
+def test_flows_of_pictures_write_pictures_by_default(run):
     assert run("sample vectors.keras") == "grid.png\n"
     assert iio.imread("grid.png").shape == (15 * 28, 15 * 28)
     run("sample table.keras --grid 2x3 --image-shape 1x2x1 --out grid.png")
@@ -180,7 +182,9 @@ def test_info(run):
         assert re.search(f"^{line}", text, re.M), line
     assert re.search(r"^prior +StandardNormal$", text, re.M)
     assert f"Keras {keras.__version__}" in text
-    assert re.search(r"^context +context, shape \(3,\), float32$", run("info given.keras"), re.M)
+    assert re.search(
+        r"^context +context, shape \(3,\), float32$", run("info conditional.keras"), re.M
+    )
     assert re.search("^classes +3$", run("info classes.keras"), re.M)
     text = run("info pictures.keras")
     assert re.search(r"^data +shape \(4, 4, 3\), uint8, integers from 0 to 255$", text, re.M)
@@ -202,11 +206,14 @@ def test_info(run):
         ("sample table.keras --context 1,2", "no inputs of context.*Received: 1,2"),
         ("sample table.keras --guidance 1", "Guidance is for a TarFlow"),
         ("sample table.keras --temperature 1 2", "latent_levels"),
-        ("sample given.keras", r"1 inputs of context, of shapes \[\(3,\)\].*no --context"),
-        ("sample given.keras --context 1,2", "a context of 3 numbers, --context 1,2 has 2"),
-        ("sample given.keras --context 1,2,nan", "finite numbers"),
-        ("sample given.keras --context none.csv", "No table at none.csv"),
-        ("sample given.keras --context context.csv --n 9", "40 rows of context for 9 samples"),
+        ("sample conditional.keras", r"1 inputs of context, of shapes \[\(3,\)\].*no --context"),
+        ("sample conditional.keras --context 1,2", "a context of 3 numbers, --context 1,2 has 2"),
+        ("sample conditional.keras --context 1,2,nan", "finite numbers"),
+        ("sample conditional.keras --context none.csv", "No table at none.csv"),
+        (
+            "sample conditional.keras --context context.csv --n 9",
+            "40 rows of context for 9 samples",
+        ),
         ("sample classes.keras", "give --label"),
         ("sample classes.keras --label 3", "classes from 0 to 2"),
         ("sample classes.keras --context 0.5", "integers, --context 0.5 has fractions"),
@@ -215,7 +222,7 @@ def test_info(run):
         ("evaluate table.keras --data none.csv", "No table at none.csv"),
         ("evaluate table.keras --data wide.csv", r"shape \(2,\), .* has 3 columns.*id, acid"),
         ("evaluate table.keras --data rows.csv --drop x", "columns acid, sugar. Received: x"),
-        ("evaluate given.keras --data rows.csv", "give --context"),
+        ("evaluate conditional.keras --data rows.csv", "give --context"),
         ("evaluate pictures.keras --data rows.csv", r"shape \(4, 4, 3\), .*rows.csv has 2 columns"),
         ("evaluate pictures.keras --data faces --context 1", "Classes of pictures"),
         ("score table.keras --data rows.csv --out scores.txt", "--out must end in one of .csv"),
@@ -224,7 +231,7 @@ def test_info(run):
         ("info table.keras --import no_such_layers", "no_such_layers"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(run, tmp_path, line, message):
+def test_errors_end_in_one_line(run, tmp_path, line, message):
     with pytest.raises(SystemExit, match=f"^keras-flows: .*{message}") as ended:
         run(line)
     assert "\n" not in ended.value.code and not list(tmp_path.glob("*.*"))
@@ -235,19 +242,19 @@ def test_what_is_wrong_is_said_in_one_line(run, tmp_path, line, message):
     ["--temperature nan", "--temperature -1", "--guidance inf", "--grid 3000x3000", "--grid 0x3"]
     + ["--n 0", "--seed -1", "--image-shape 0x2x1"],
 )
-def test_options_that_no_flow_takes(run, option, capsys):
+def test_options_out_of_range_are_refused(run, option, capsys):
     with pytest.raises(SystemExit):
         run(f"sample table.keras {option}")
     assert f"argument {option.split()[0]}" in capsys.readouterr().err
 
 
-def test_numbers_of_contexts_and_rows_that_differ(run):
+def test_different_numbers_of_contexts_and_rows_are_refused(run):
     tables.write("short.csv", rows(7, 3))
     with pytest.raises(SystemExit, match="7 rows of context for 40 samples"):
-        run("evaluate given.keras --data rows.csv --context short.csv")
+        run("evaluate conditional.keras --data rows.csv --context short.csv")
 
 
-def test_models_that_are_no_flow_or_broken(run, folder):
+def test_files_without_a_flow_or_with_broken_weights_are_refused(run, folder):
     whole = (folder / "table.keras").read_bytes()
     Path("half.keras").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SystemExit, match="half.keras is damaged or not a saved model.*Received"):
@@ -267,7 +274,7 @@ def test_models_that_are_no_flow_or_broken(run, folder):
     assert "not finite" in run("info broken.keras")
 
 
-OWN = """
+MY_LAYERS = """
 import keras
 from keras_flows.layers import Rescale
 @keras.saving.register_keras_serializable("my_layers")
@@ -276,23 +283,23 @@ class Double(Rescale):
 """
 
 
-def test_layers_of_one_s_own_are_imported(run, tmp_path, monkeypatch):
-    Path("my_layers.py").write_text(OWN)
+def test_custom_layers_are_imported(run, tmp_path, monkeypatch):
+    Path("my_layers.py").write_text(MY_LAYERS)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     import my_layers
 
     x = keras.Input((2,))
-    Flow(keras.Model(x, my_layers.Double(2.0)(x))).save("own.keras")
+    Flow(keras.Model(x, my_layers.Double(2.0)(x))).save("custom.keras")
     monkeypatch.delitem(sys.modules, "my_layers")
     monkeypatch.setattr(sys, "path", sys.path[:-1])
     monkeypatch.delitem(keras.saving.get_custom_objects(), "my_layers>Double")
     with pytest.raises(SystemExit, match="give --import MODULE"):
-        run("sample own.keras")
-    run("sample own.keras --n 5 --import my_layers")
+        run("sample custom.keras")
+    run("sample custom.keras --n 5 --import my_layers")
     assert tables.read("rows.csv").rows.shape == (5, 2)
     Path("my_faulty.py").write_text("1 / 0")
     with pytest.raises(SystemExit, match="--import my_faulty failed.*ZeroDivisionError"):
-        run("sample own.keras --import my_faulty")
+        run("sample custom.keras --import my_faulty")
 
 
 def test_it_runs_as_a_module(monkeypatch, capsys):
@@ -303,7 +310,7 @@ def test_it_runs_as_a_module(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("error", [ValueError("of\n  two lines"), MemoryError(), ImportError("no")])
-def test_errors_of_several_lines_or_none(monkeypatch, error):
+def test_errors_of_several_lines_or_none_become_one_line(monkeypatch, error):
     def run(args):
         raise error
 

@@ -1,4 +1,4 @@
-"""The picture scripts and the console commands, from a folder of pictures to a strip."""
+"""The recipes for pictures and the console commands, on a folder of pictures."""
 
 import json
 
@@ -124,7 +124,7 @@ def test_without_a_holdout_a_tenth_is_held_out(faces, tmp_path):
     assert args.holdout == len(data.validation) == len(data.test) == 8 and data.size == 64
 
 
-def test_small_pictures_are_enlarged_if_asked(faces, tmp_path):
+def test_small_pictures_are_enlarged_with_the_option(faces, tmp_path):
     options = ["--data", str(faces), "--cache", str(tmp_path), "--img-size", "16"]
     with pytest.raises(ValueError, match="80 smaller than 16.*--enlarge"):
         glow_celeba.load(glow_celeba.main.options(options))
@@ -141,7 +141,7 @@ def test_a_handful_of_pictures_holds_out_one(tmp_path):
     assert args.holdout == len(data.validation) == len(data.test) == 1
 
 
-def test_the_variant_decides_over_what_is_not_given():
+def test_the_variant_sets_the_options_that_are_none():
     blog = glow_celeba.main.options(["--data", "faces"])
     assert (blog.optimizer, blog.learning_rate, blog.warmup) == ("adam", 1e-4, 0)
     assert (blog.level, blog.hidden, blog.batch_size, blog.steps_per_epoch) == (3, 512, 64, 1000)

@@ -1,4 +1,4 @@
-"""The comparison of permutations: what it says of its flows, and how it goes on."""
+"""The recipe `glow_permutations`: its summary, and how it is resumed."""
 
 import json
 
@@ -17,12 +17,12 @@ def flow(permutation, seed, bits):
 
 def test_summary_says_whether_the_papers_order_held():
     flows = [flow("inv_conv", 0, 3.0), flow("reverse", 0, 5.0), flow("reverse", 1, 6.0)]
-    found = summarize(flows)["affine"]
-    assert found["order_of_the_paper"] is None
-    assert found["reverse"]["test"] == {"mean": 5.5, "lowest": 5.0, "highest": 6.0}
+    affine_summary = summarize(flows)["affine"]
+    assert affine_summary["order_of_the_paper"] is None
+    assert affine_summary["reverse"]["test"] == {"mean": 5.5, "lowest": 5.0, "highest": 6.0}
     for shuffle, held in ((4.0, True), (9.0, False)):
-        found = summarize([*flows[:2], flow("shuffle", 0, shuffle)])["affine"]
-        assert found["order_of_the_paper"] is held
+        affine_summary = summarize([*flows[:2], flow("shuffle", 0, shuffle)])["affine"]
+        assert affine_summary["order_of_the_paper"] is held
 
 
 def test_the_curve_has_the_bits_of_every_step_of_every_epoch():
@@ -34,7 +34,7 @@ def test_the_curve_has_the_bits_of_every_step_of_every_epoch():
     assert bits.curve() == [7.5, 5.5, 3.5]
 
 
-def test_flows_that_are_there_are_not_trained_again(tmp_path, monkeypatch, capsys):
+def test_a_resumed_run_trains_only_the_flows_that_are_left(tmp_path, monkeypatch, capsys):
     data = np.zeros((8, 4, 4, 3), "uint8"), np.zeros(8, "uint8")
     monkeypatch.setattr(glow_permutations.datasets, "cifar10", lambda path, labels: (data, data))
     trained = []

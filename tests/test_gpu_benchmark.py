@@ -1,4 +1,4 @@
-"""The full-size runs: the Glow by hand is ours, commands, limits, resuming, tables. No timings."""
+"""The full-size runs: Glow written by hand, commands, limits, resuming, tables. No timings."""
 
 import importlib
 import json
@@ -51,7 +51,7 @@ def by_hand(flow):
     return {"scales": scales, "top": both(flow.encoder.get_layer("top"))}, orders
 
 
-def test_glow_by_hand_has_our_density(monkeypatch):
+def test_glow_by_hand_has_the_flow_s_density(monkeypatch):
     middle = lambda shape, dtype, seed: keras.ops.full(shape, 0.5, dtype)  # noqa: E731
     monkeypatch.setattr(keras.random, "uniform", middle)
     jax = pytest.importorskip("jax")
@@ -62,9 +62,9 @@ def test_glow_by_hand_has_our_density(monkeypatch):
     loss = jax.jit(lambda p: hand.loss(p, orders, "float32", x, np.float32(0.5)))(params)
     log_prob = keras.ops.convert_to_numpy(flow.log_prob(keras.ops.convert_to_tensor(x)))
     assert float(loss) == pytest.approx(-log_prob.mean(), rel=1e-5)
-    ours, theirs = count(flow), sum(leaf.size for leaf in jax.tree.leaves(params))
-    _, _, told = hand.training(**SMALL)
-    assert ours == theirs == told
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    _, _, reported = hand.training(**SMALL)
+    assert count(flow) == parameters == reported
 
 
 def test_adam_by_hand_is_keras():
@@ -82,7 +82,7 @@ def test_adam_by_hand_is_keras():
     assert np.abs(np.asarray(params[0]) - [1, 2]).min() > 1e-4
 
 
-def test_the_steps_by_hand_learn():
+def test_training_by_hand_lowers_the_loss():
     jax = pytest.importorskip("jax")
     from benchmarks.contenders import glow_by_hand as hand
 
@@ -110,17 +110,17 @@ def test_the_floor_of_the_blogs_glow_trains_its_networks():
 
 @pytest.mark.parametrize("stage", gpu.RUNS)
 @pytest.mark.parametrize("quick", [(), ("--quick",)])
-def test_each_stage_is_a_command_that_its_script_takes(stage, quick):
+def test_each_stage_is_a_command_that_its_recipe_accepts(stage, quick):
     args = gpu.parse([stage, "--out", "runs", *quick, "--limit", "5", "--", "--data", "somewhere"])
     _, module, name, *options = gpu.command(args)
     recipe = importlib.import_module(name.replace("reproductions", "keras_flows.recipes"))
-    given = recipe.main.options(options)
-    assert module == "-m" and given.resume and given.minutes == 3
-    assert (given.out, given.data) == (Path("runs", stage), Path("somewhere"))
-    assert given.mixed_precision == stage.startswith(("faces", "cifar"))
+    parsed = recipe.main.options(options)
+    assert module == "-m" and parsed.resume and parsed.minutes == 3
+    assert (parsed.out, parsed.data) == (Path("runs", stage), Path("somewhere"))
+    assert parsed.mixed_precision == stage.startswith(("faces", "cifar"))
     epochs = {"nice": 30, "nice_paper": 1500, "faces": 1000, "cifar10": 250}[stage]
-    assert given.epochs == 3 if quick else given.epochs == epochs
-    assert quick or given.hidden in (512, [1000] * 5)
+    assert parsed.epochs == 3 if quick else parsed.epochs == epochs
+    assert quick or parsed.hidden in (512, [1000] * 5)
 
 
 @pytest.mark.parametrize(
@@ -137,11 +137,14 @@ def test_wrong_options_are_refused(argv, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_jax_unless_another_backend_is_named(monkeypatch):
+def test_jax_is_the_default_backend(monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     args = gpu.parse("cifar10 --out runs".split())
-    told = gpu.environment(args)
-    assert told["KERAS_BACKEND"] == "jax" and told["JAX_DEFAULT_MATMUL_PRECISION"] == "float32"
+    variables = gpu.environment(args)
+    assert (
+        variables["KERAS_BACKEND"] == "jax"
+        and variables["JAX_DEFAULT_MATMUL_PRECISION"] == "float32"
+    )
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     assert gpu.environment(args)["KERAS_BACKEND"] == "tensorflow"
 
@@ -155,13 +158,13 @@ def test_a_command_ends_by_itself_or_is_killed(capsys):
 
 
 def figures(name, speed):
-    told = {"pictures_per_s": speed, "first_step_s": 9.0, "first_loss": 3.0, "last_loss": 2.0}
-    told |= {"parameters": 7, "device_kind": "card", "device_peak_gib": 1.5, "backend": "jax"}
+    result = {"pictures_per_s": speed, "first_step_s": 9.0, "first_loss": 3.0, "last_loss": 2.0}
+    result |= {"parameters": 7, "device_kind": "card", "device_peak_gib": 1.5, "backend": "jax"}
     compiled = {"tflop": 1.0, "gib": 2.0} if name in ("step", "by_hand") else None
-    return {**told, "compiled": compiled}
+    return {**result, "compiled": compiled}
 
 
-def test_steps_that_were_cut_off_go_on(monkeypatch, tmp_path):
+def test_steps_that_were_cut_off_are_continued(monkeypatch, tmp_path):
     asked, speeds = [], {"flow": 90.0, "step": 95.0, "floor": 120.0, "by_hand": 100.0}
 
     def measured(module, task, backend, timeout, gpu):
@@ -180,10 +183,10 @@ def test_steps_that_were_cut_off_go_on(monkeypatch, tmp_path):
     assert gpu.main(argv) == 0 and asked == ["ceiling", "flow", "step", "floor"]
     assert "by_hand" not in json.loads((tmp_path / "gpu.json").read_text())["steps"]
     assert gpu.main(argv) == 0 and asked[4:] == ["floor", "by_hand"]
-    told = json.loads((tmp_path / "gpu.json").read_text())["steps"]["flow"]
-    assert told["tflops"] == pytest.approx(0.54) and told["of_matrix_rate"] == pytest.approx(1.08)
-    assert told["speed_over_by_hand"] == 0.9
-    assert told["step_time_over_floor"] == pytest.approx(4 / 3)
+    flow = json.loads((tmp_path / "gpu.json").read_text())["steps"]["flow"]
+    assert flow["tflops"] == pytest.approx(0.54) and flow["of_matrix_rate"] == pytest.approx(1.08)
+    assert flow["speed_over_by_hand"] == 0.9
+    assert flow["step_time_over_floor"] == pytest.approx(4 / 3)
     row = "|flow|90 (90..90)|711.1|0.5|1.08|1.333|0.900|9|1.50||3 -> 2|"
     assert row in (tmp_path / "gpu.md").read_text()
     with pytest.raises(SystemExit, match="other settings"):
@@ -195,11 +198,16 @@ def test_runs_become_tables(tmp_path):
         {"seconds": s, "bits_per_dim": b, "val_bits_per_dim": b + 1}
         for s, b in ((90.0, 5.0), (10.0, 4.0), (12.0, 3.0), (11.0, 2.0))
     ]
-    told = {"backend": "jax", "device_kind": "card", "device_peak_gib": 2.5, "versions": {}}
+    machine = {"backend": "jax", "device_kind": "card", "device_peak_gib": 2.5, "versions": {}}
     metrics = {
         **{"command": "python -m x", "date": "2026-01-01", "best_epoch": 4, "interrupted": False},
         "settings": {"batch_size": 64, "mixed_precision": True},
-        **{"machine": told, "epochs": epochs, "steps_per_epoch": 1000, "training_pictures": 32000},
+        **{
+            "machine": machine,
+            "epochs": epochs,
+            "steps_per_epoch": 1000,
+            "training_pictures": 32000,
+        },
         "multiply_adds": 10**9,
         "test": {"bits_per_dim": 3.0, "standard_error": 0.1},
     }
@@ -214,7 +222,7 @@ def test_runs_become_tables(tmp_path):
     assert not gpu_report.summary(tmp_path)["runs"]
 
 
-def test_a_run_that_was_killed_shows_how_far_it_came(tmp_path):
+def test_the_page_shows_the_epochs_of_a_killed_run(tmp_path):
     history = [{"seconds": 9.0, "bits_per_dim": 5.0, "val_bits_per_dim": 6.0}] * 2
     settings = {"steps_per_epoch": 750, "batch_size": 64}
     (tmp_path / "cifar10" / "checkpoint").mkdir(parents=True)
@@ -226,12 +234,12 @@ def test_a_run_that_was_killed_shows_how_far_it_came(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stage_out_of_time_goes_on(tmp_path):
+def test_a_stage_out_of_time_is_continued(tmp_path):
     done = []
     for options in (["--limit", "5", "--reserve", "4.9999"], []):
         argv = ["nice", "--out", str(tmp_path), "--quick", *options]
         subprocess.run([sys.executable, "-m", "benchmarks.gpu", *argv], cwd=ROOT, check=True)
-        found = json.loads((tmp_path / "gpu.json").read_text())["runs"]["nice"]
-        done.append((found["epochs"], found["curve"][0]))
+        result = json.loads((tmp_path / "gpu.json").read_text())["runs"]["nice"]
+        done.append((result["epochs"], result["curve"][0]))
     (first, start), (last, again) = done
     assert (first, last) == (1, 3) and start == again

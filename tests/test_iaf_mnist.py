@@ -1,4 +1,4 @@
-"""`models.iaf_vae.VAE` and the script `keras_flows.recipes.iaf_mnist`."""
+"""The model `VAE` and the recipe `iaf_mnist`."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def pixels(count=256, dims=784):
 
 
 def vae(posterior, **options):
-    """A small one that is not as it starts: its posterior depends on the picture."""
+    """A small model with changed weights, so that its posterior depends on the picture."""
     model = VAE(784, posterior=posterior, **{**SMALL, **options})
     generator = np.random.default_rng(1)
     for weight in model.trainable_weights:
@@ -57,7 +57,7 @@ def test_training_raises_the_bound(posterior):
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
 @pytest.mark.parametrize("order", ["alternating", "random"])
-def test_a_draws_density_is_that_of_the_other_direction(posterior, order):
+def test_sampling_and_log_prob_give_the_same_density(posterior, order):
     model = vae(posterior, steps=3, latent=5, order=order)
     context = model.context(model.binarize(pixels(20)))
     z, log_q = model.posterior.sample_with_log_prob(context=context, seed=3)
@@ -73,8 +73,8 @@ def test_the_diagonal_posterior_is_a_gaussian():
     layer = next(v for v in model.posterior.encoder.layers if hasattr(v, "layer")).layer
     log_std, mean = np.split(numpy(layer.net(context)), 2, axis=-1)
     u = (numpy(z) - mean) / np.exp(log_std)
-    wanted = -(0.5 * u**2 + log_std + 0.5 * np.log(2 * np.pi)).sum(axis=-1)
-    np.testing.assert_allclose(numpy(log_q), wanted, rtol=1e-4, atol=1e-4)
+    expected = -(0.5 * u**2 + log_std + 0.5 * np.log(2 * np.pi)).sum(axis=-1)
+    np.testing.assert_allclose(numpy(log_q), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("posterior, latent", [("diagonal", 2), ("iaf", 1), ("iaf", 2)])
@@ -87,18 +87,18 @@ def test_log_prob_is_the_integral_over_the_latent(posterior, latent):
     line = np.linspace(-6, 6, 241)
     z = np.stack(np.meshgrid(*[line] * latent), axis=-1).reshape(-1, latent).astype("float32")
     prior = numpy(model.prior.log_prob(ops.convert_to_tensor(z)))
-    wanted = []
+    expected = []
     for picture in x:
-        given = ops.convert_to_tensor(np.repeat(picture[None] / 255, len(z), 0).astype("float32"))
-        log_joint = numpy(model.likelihood(given, ops.convert_to_tensor(z))) + prior
-        wanted.append(np.log(np.exp(log_joint).sum()) + latent * np.log(line[1] - line[0]))
+        images = ops.convert_to_tensor(np.repeat(picture[None] / 255, len(z), 0).astype("float32"))
+        log_joint = numpy(model.likelihood(images, ops.convert_to_tensor(z))) + prior
+        expected.append(np.log(np.exp(log_joint).sum()) + latent * np.log(line[1] - line[0]))
     log_likelihood, kl = model.terms(np.repeat(x, 1000, axis=0), 20, batch_size=6000)
     weights = (log_likelihood - kl).reshape(20, 6, 1000).swapaxes(0, 1).reshape(6, -1)
     bounds = weights.mean(axis=1)
-    found = log_mean_weight(weights.T, 0.0)
-    np.testing.assert_allclose(found, wanted, atol=0.05)
-    gaps = wanted - bounds
-    assert (gaps > 0).all() and np.abs(found - wanted).sum() < gaps.sum() / 3
+    estimates = log_mean_weight(weights.T, 0.0)
+    np.testing.assert_allclose(estimates, expected, atol=0.05)
+    gaps = expected - bounds
+    assert (gaps > 0).all() and np.abs(estimates - expected).sum() < gaps.sum() / 3
 
 
 def test_importance_sampling_is_above_the_bound_and_rises():
@@ -108,7 +108,7 @@ def test_importance_sampling_is_above_the_bound_and_rises():
     assert bound < few < many
 
 
-def test_pixels_are_drawn_anew_at_every_pass():
+def test_pixels_are_binarised_anew_in_every_pass():
     model = VAE(4, latent=2, **SMALL)
     x = ops.convert_to_tensor(np.tile(np.array([[0, 64, 191, 255]], "uint8"), (4000, 1)))
     first, second = (numpy(model.binarize(x)) for _ in range(2))
@@ -117,7 +117,7 @@ def test_pixels_are_drawn_anew_at_every_pass():
     assert (first[:, 0] == 0).all() and (first[:, 3] == 1).all()
 
 
-def test_free_bits_are_of_training_alone():
+def test_free_bits_count_only_in_training():
     model, x = VAE(784, latent=4, posterior="diagonal", free_bits=25.0, **SMALL), pixels(64)
     model.compile("adam")
     first = model.fit(x, batch_size=64, verbose=0).history
@@ -146,11 +146,11 @@ def test_random_orders_are_saved_without_a_seed(tmp_path):
     model.save(tmp_path / "vae.keras")
     loaded = keras.models.load_model(tmp_path / "vae.keras")
     z, context = (np.random.default_rng(0).normal(size=(9, n)).astype("float32") for n in (6, 12))
-    wanted = model.posterior.log_prob(z, context)
-    np.testing.assert_allclose(loaded.posterior.log_prob(z, context), wanted, rtol=1e-5)
+    expected = model.posterior.log_prob(z, context)
+    np.testing.assert_allclose(loaded.posterior.log_prob(z, context), expected, rtol=1e-5)
 
 
-def test_weights_of_samples_count():
+def test_sample_weights_count():
     model, x = VAE(784, latent=4, posterior="diagonal", **SMALL), pixels(64)
     model.compile("adam")
     weights = np.repeat([0.0, 2.0], 32).astype("float32")
@@ -174,25 +174,27 @@ def whole(tmp_path_factory):
 
 def test_the_run_leaves_its_files(whole):
     names = {p.name for p in whole.iterdir()}
-    wanted = {f"{name}_{p}.png" for name in ("grid", "reconstruction") for p in POSTERIORS}
-    assert wanted | {f"iaf_mnist_{p}.keras" for p in POSTERIORS} | {"metrics.json"} <= names
+    expected = {f"{name}_{p}.png" for name in ("grid", "reconstruction") for p in POSTERIORS}
+    assert expected | {f"iaf_mnist_{p}.keras" for p in POSTERIORS} | {"metrics.json"} <= names
     metrics = json.loads((whole / "metrics.json").read_text())
-    for found in metrics["posteriors"].values():
-        assert found["log_likelihood"]["nats"] > found["vlb"]["nats"]
-        assert found["vlb"]["nats"] == pytest.approx(found["reconstruction"] - found["kl"], 1e-5)
-        assert len(found["epochs"]) == 2 and found["pictures"] == 60
-    vlb = {name: found["vlb"]["nats"] for name, found in metrics["posteriors"].items()}
+    for figures in metrics["posteriors"].values():
+        assert figures["log_likelihood"]["nats"] > figures["vlb"]["nats"]
+        assert figures["vlb"]["nats"] == pytest.approx(
+            figures["reconstruction"] - figures["kl"], 1e-5
+        )
+        assert len(figures["epochs"]) == 2 and figures["pictures"] == 60
+    vlb = {name: figures["vlb"]["nats"] for name, figures in metrics["posteriors"].items()}
     gain = metrics["iaf_above_diagonal"]["vlb"]["nats"]
     assert gain == pytest.approx(vlb["iaf"] - vlb["diagonal"], abs=1e-4)
 
 
-def test_the_saved_model_measures_as_said(whole):
+def test_the_saved_model_has_the_reported_likelihood(whole):
     model = keras.models.load_model(whole / "iaf_mnist_iaf.keras")
     test = iaf_mnist.load(iaf_mnist.main.options(RUN))[2]
-    found, _ = iaf_mnist.measure(model, test, 4)
-    said = json.loads((whole / "metrics.json").read_text())["posteriors"]["iaf"]
+    figures, _ = iaf_mnist.measure(model, test, 4)
+    reported = json.loads((whole / "metrics.json").read_text())["posteriors"]["iaf"]
     for name in ("vlb", "log_likelihood"):
-        assert found[name]["nats"] == pytest.approx(said[name]["nats"], rel=1e-5)
+        assert figures[name]["nats"] == pytest.approx(reported[name]["nats"], rel=1e-5)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The script `keras_flows.recipes.maf_mnist`: what only it computes."""
+"""The recipe `maf_mnist`: the likelihood of logits."""
 
 import keras
 import numpy as np
@@ -12,17 +12,15 @@ from tests.numeric import perturb
 
 
 @pytest.mark.parametrize("classes", [None, 3])
-def test_the_likelihood_of_logits_is_that_of_the_steps_and_leaves_the_flow_as_it_was(
-    classes, tmp_path
-):
+def test_the_likelihood_of_logits_is_right_and_does_not_change_the_flow(classes, tmp_path):
     rng = np.random.default_rng(0)
     identity = {"norm": None, "standardize": False, "steps": 1, "hidden": (4,)}
     flow = MAF((2, 2, 1), classes=classes, alpha=0.05, **identity)
     x, labels = rng.integers(0, 256, (4000, 2, 2, 1)).astype("uint8"), np.arange(4000) % 3
-    found = maf_mnist.logit_likelihood(flow, [x, labels] if classes else x, 500)
+    metrics = maf_mnist.logit_likelihood(flow, [x, labels] if classes else x, 500)
     u = 0.05 + 0.9 * (x + rng.random(x.shape)) / 256
     normal = -0.5 * np.log(u / (1 - u)) ** 2 - 0.5 * np.log(2 * np.pi)
-    assert found["logit_log_likelihood"] == pytest.approx(4 * normal.mean(), abs=0.05)
+    assert metrics["logit_log_likelihood"] == pytest.approx(4 * normal.mean(), abs=0.05)
     assert saved_and_loaded(flow, tmp_path).discrete
 
 
@@ -32,7 +30,7 @@ def saved_and_loaded(flow, folder):
 
 
 @pytest.mark.slow
-def test_a_flow_of_classes_that_was_measured_can_be_saved(tmp_path):
+def test_a_conditional_flow_can_be_saved_after_it_was_measured(tmp_path):
     flow = perturb(MAF((2, 2, 1), classes=3, steps=2, hidden=(4,), alpha=0.05))
     x, labels = np.arange(240, dtype="uint8").reshape(60, 2, 2, 1), np.arange(60) % 3
     flow.adapt([x, labels])

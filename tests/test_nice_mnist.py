@@ -1,4 +1,4 @@
-"""The script `keras_flows.recipes.nice_mnist`, from end to end and killed on the way."""
+"""The recipe `nice_mnist`: a whole run, and runs that are killed and resumed."""
 
 import json
 import subprocess
@@ -57,8 +57,8 @@ def whole(tmp_path_factory):
 
 def test_the_run_leaves_pictures_metrics_and_a_model(whole):
     names = {p.name for p in whole.iterdir()}
-    wanted = {"grid", "temperature", "interpolation", "epoch_001", "epoch_003"}
-    assert {f"{name}.png" for name in wanted} | {"metrics.json", "nice_mnist.keras"} <= names
+    expected = {"grid", "temperature", "interpolation", "epoch_001", "epoch_003"}
+    assert {f"{name}.png" for name in expected} | {"metrics.json", "nice_mnist.keras"} <= names
     metrics = json.loads((whole / "metrics.json").read_text())
     assert len(metrics["epochs"]) == 3 and metrics["best_epoch"] in (1, 2, 3)
     assert metrics["reconstruction_error"] < 1e-4
@@ -67,14 +67,14 @@ def test_the_run_leaves_pictures_metrics_and_a_model(whole):
     assert metrics["validation"]["nll_without_noise"] == pytest.approx(best["val_loss"], rel=1e-5)
 
 
-def test_the_model_is_the_best_epochs_and_measures_as_said(whole):
+def test_the_saved_model_has_the_reported_likelihood(whole):
     flow = keras.models.load_model(whole / "nice_mnist.keras")
     _, (test, _) = datasets.mnist()
-    said = json.loads((whole / "metrics.json").read_text())["test"]
+    reported = json.loads((whole / "metrics.json").read_text())["test"]
     measured = -flow.log_prob(datasets.as_input(flow, test)).mean()
-    assert measured == pytest.approx(said["nll_without_noise"], rel=1e-5)
+    assert measured == pytest.approx(reported["nll_without_noise"], rel=1e-5)
     constant = 0.5 * 784 * np.log(2 * np.pi)
-    assert said["nll"] - said["blog_loss"] == pytest.approx(constant, rel=1e-6)
+    assert reported["nll"] - reported["blog_loss"] == pytest.approx(constant, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_killed_run_resumes_to_the_same_losses(killer, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_begun_anew_is_not_mixed_up_with_the_last_one(tmp_path):
+def test_a_new_run_removes_the_state_of_the_old_one(tmp_path):
     options = [*SMALL, "--epochs", "1", "--out", str(tmp_path)]
     nice_mnist.main(options)
     again = [*options, "--overwrite"]
@@ -103,7 +103,7 @@ def test_a_run_begun_anew_is_not_mixed_up_with_the_last_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_out_of_time_is_written_and_goes_on(whole, tmp_path):
+def test_a_run_out_of_time_is_written_and_resumed(whole, tmp_path):
     options = [*SMALL, "--out", str(tmp_path)]
     nice_mnist.main([*options, "--minutes", "0.0001"])
     np.testing.assert_allclose(history(tmp_path), history(whole)[:1], rtol=1e-5)
@@ -139,8 +139,8 @@ def test_the_console_command(whole, tmp_path, capsys):
         assert Path(out).exists()
         Path(out).unlink()
     cli.main(["evaluate", model, "--limit", "100"])
-    said = capsys.readouterr().out
-    assert "nats a sample" in said and "undefined" in said
+    printed = capsys.readouterr().out
+    assert "nats a sample" in printed and "undefined" in printed
 
 
 def test_the_console_command_names_a_missing_model():
@@ -149,7 +149,7 @@ def test_the_console_command_names_a_missing_model():
 
 
 def scale_alone(pixels):
-    """The best blog loss of the scaling alone: the networks' part of NICE does nothing."""
+    """The best blog loss of the scaling layer alone, with networks that give 0."""
     p = pixels / 255
     # E[(p - 0.01 u)^2] of each dimension over the pictures and u from U(0, 1).
     return 392 + 0.5 * np.log((p**2 - 0.01 * p + 1e-4 / 3).mean(0)).sum()
@@ -166,7 +166,7 @@ def encoder(couple):
 
 
 @pytest.mark.slow
-def test_the_sign_of_the_couplings_lets_the_networks_live():
+def test_the_networks_learn_only_with_the_right_sign_of_the_couplings():
     """With ReLU outputs x2 + m pushes positive data away, so m dies and the scaling is left."""
     (pixels, _), _ = datasets.mnist()
     pixels = pixels.reshape(-1, 784)

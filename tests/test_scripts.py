@@ -1,4 +1,4 @@
-"""What all scripts share: --out to themselves, data told apart, errors in one line, time left."""
+"""What all recipes share: a locked --out, a hash of the data, errors in one line, time left."""
 
 import errno
 import json
@@ -51,37 +51,35 @@ def test_a_folder_can_be_used_where_there_are_no_locks(tmp_path, monkeypatch):
         pass
 
 
-def test_out_is_the_script_s_while_it_works(tmp_path):
-    out, found = tmp_path / "out{a}", []
+def test_out_is_locked_while_a_script_runs(tmp_path):
+    out, folders = tmp_path / "out{a}", []
 
     def work(args):
         with pytest.raises(ValueError, match="Another run"), locked(args.out):
             pass
-        found.append(args.out)
+        folders.append(args.out)
 
     script(work)([out])
     script(work)([out])
-    assert found == [out, out]
+    assert folders == [out, out]
 
 
-def test_an_out_that_cannot_be_written_is_noticed_at_the_start(tmp_path):
+def test_an_out_that_cannot_be_written_raises_at_the_start(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         script(lambda args: pytest.fail("it went on"))([tmp_path / "file" / "out"])
 
 
-@pytest.mark.parametrize("found", ["checkpoint/state.json", "nice_mnist.keras"])
-def test_a_run_that_is_there_is_neither_lost_nor_mixed_up(found, tmp_path):
-    write_json(tmp_path / found, {})
+@pytest.mark.parametrize("file", ["checkpoint/state.json", "nice_mnist.keras"])
+def test_an_existing_run_is_not_overwritten_by_accident(file, tmp_path):
+    write_json(tmp_path / file, {})
     begun = []
     main = script(lambda args: begun.append(args.overwrite))
-    with pytest.raises(
-        ValueError, match=f"--resume.*--overwrite.*another --out.*Received.*{found}"
-    ):
+    with pytest.raises(ValueError, match=f"--resume.*--overwrite.*another --out.*Received.*{file}"):
         main([tmp_path])
     main([tmp_path, "--overwrite"])
     main([tmp_path, "--dry-run"])
-    if "state" in found:
+    if "state" in file:
         main([tmp_path, "--resume"])
     else:
         with pytest.raises(ValueError, match="no state to resume.*--overwrite.*Received"):
@@ -89,7 +87,7 @@ def test_a_run_that_is_there_is_neither_lost_nor_mixed_up(found, tmp_path):
     assert begun[:2] == [True, False]
 
 
-def test_pictures_and_metrics_without_a_model_are_no_run(tmp_path):
+def test_pictures_and_metrics_without_a_model_are_not_a_run(tmp_path):
     """As in a fresh clone, where these are in samples/."""
     for name in ("metrics.json", "grid.png", "glow_mnist.keras"):
         (tmp_path / name).write_text("")
@@ -104,18 +102,18 @@ def test_resume_and_overwrite_exclude_each_other(tmp_path, capsys):
 
 @pytest.mark.parametrize("option", ["learning-rate", "temperature", "clip", "ema", "minutes"])
 @pytest.mark.parametrize("value", ["nan", "inf", "-1"])
-def test_numbers_that_cannot_be_are_refused(option, value, capsys):
+def test_numbers_out_of_range_are_refused(option, value, capsys):
     with pytest.raises(SystemExit):
         nice_mnist.main.options([f"--{option}", value])
     assert f"--{option}: must be" in capsys.readouterr().err
 
 
-def test_numbers_that_can_be_are_taken():
+def test_numbers_in_range_are_accepted():
     assert not_negative("0") == below_1("0") == share("0") == 0
     assert share("1") == above_0("1") == 1 and finite("-2") == -2
 
 
-def test_errors_that_a_user_can_mend_end_in_one_line():
+def test_errors_that_a_user_can_fix_end_in_one_line():
     with pytest.raises(SystemExit, match="^nice_mnist: No data at nowhere.npz"):
         nice_mnist.main.run(["--data", "nowhere.npz", "--dry-run"])
 
@@ -150,7 +148,7 @@ def test_a_run_is_not_resumed_with_other_data_or_by_another_script(tmp_path):
         run(tmp_path, (x[::-1], None, x[:2]), "glow_mnist").restore()
 
 
-def test_contents_are_the_same_wherever_the_data_lie(tmp_path):
+def test_the_hash_of_data_does_not_depend_on_their_file(tmp_path):
     x = np.arange(600, dtype="uint8").reshape(100, 6)
     np.save(tmp_path / "x.npy", x)
     same = contents_hash(np.load(tmp_path / "x.npy", mmap_mode="r"), None)
@@ -158,7 +156,7 @@ def test_contents_are_the_same_wherever_the_data_lie(tmp_path):
     assert same != contents_hash(x.astype("int16")) != contents_hash(x, x)
 
 
-def test_the_time_that_is_left_is_told_once(capsys, monkeypatch):
+def test_the_time_left_is_printed_once(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
     for first, minutes in ((0, None), (5, 8.0)):
@@ -172,7 +170,7 @@ def test_the_time_that_is_left_is_told_once(capsys, monkeypatch):
     assert second.startswith("Epoch 6 took 60 s; 2 more take about 2 minutes. --minutes or Ctrl-C")
 
 
-def test_a_full_disk_is_told_with_the_file(tmp_path):
+def test_the_error_of_a_full_disk_names_the_file(tmp_path):
     with pytest.raises(OSError, match="No space.*a.txt"), written_whole(tmp_path / "a.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -198,9 +196,9 @@ def test_a_pipe_is_not_replaced_and_a_link_is_followed(tmp_path):
     assert link.is_symlink() and json.loads((tmp_path / "folder" / "there.json").read_text()) == 2
 
 
-def test_help_says_what_the_data_are(capsys):
+def test_help_describes_the_data(capsys):
     for each, words in ((nice_mnist, "idx files"), (glow_celeba, "or zip of pictures")):
         with pytest.raises(SystemExit):
             each.main.options(["--help"])
-        said = " ".join(capsys.readouterr().out.split())
-        assert words in said and "see above" not in said
+        text = " ".join(capsys.readouterr().out.split())
+        assert words in text and "see above" not in text

@@ -1,4 +1,4 @@
-"""The scripts for tables, on a table small enough for seconds."""
+"""The recipes for tables, on a table small enough for seconds."""
 
 import importlib.util
 import json
@@ -26,19 +26,19 @@ def run(script, table, out, *more):
 
 
 @pytest.mark.parametrize("script", [maf_tabular, pytest.param(nsf_tabular, marks=pytest.mark.slow)])
-def test_a_run_comes_near_the_gaussian_it_is_given(script, table, tmp_path, capsys):
+def test_a_run_on_a_gaussian_comes_near_its_likelihood(script, table, tmp_path, capsys):
     metrics = run(script, table, tmp_path / "out", "--epochs", "6")
-    ours = metrics["test"]["log_likelihood"]
-    assert ours == pytest.approx(metrics["gaussian"]["mean"], abs=0.6)
+    result = metrics["test"]["log_likelihood"]
+    assert result == pytest.approx(metrics["gaussian"]["mean"], abs=0.6)
     assert metrics["published"] is None and metrics["inversion_error"] < 1e-3
-    said = capsys.readouterr().out
-    assert f"{ours:.3f} +-" in said and "a Gaussian, same rows" in said
+    printed = capsys.readouterr().out
+    assert f"{result:.3f} +-" in printed and "a Gaussian, same rows" in printed
     drawn = importlib.util.find_spec("matplotlib") is not None
     assert (tmp_path / "out" / "columns.png").exists() == drawn
 
 
 @pytest.mark.slow
-def test_a_run_that_has_ended_does_not_train_on_when_resumed(table, tmp_path):
+def test_a_run_that_has_ended_does_not_train_when_resumed(table, tmp_path):
     options = ["--epochs", "40", "--patience", "2", "--learning-rate", "0.5"]
     first = run(maf_tabular, table, tmp_path / "out", *options)
     epochs = len(first["epochs"])
@@ -53,12 +53,12 @@ def test_a_dry_run_writes_nothing(table, tmp_path, capsys):
     assert "Hint" not in capsys.readouterr().out
 
 
-def test_columns_are_chosen_and_too_large_a_flow_is_pointed_out(table, tmp_path, capsys):
+def test_columns_are_chosen_and_a_large_flow_gets_a_hint(table, tmp_path, capsys):
     more = ("--dry-run", "--drop", "b", "--hidden", "200", "200")
     assert run(maf_tabular, table, tmp_path / "out", *more) is None
-    said = capsys.readouterr().out
-    assert "table.csv: [(324, 1), (36, 1), (40, 1)]" in said
-    assert "parameters for 324 rows" in said and "smaller --hidden" in said
+    printed = capsys.readouterr().out
+    assert "table.csv: [(324, 1), (36, 1), (40, 1)]" in printed
+    assert "parameters for 324 rows" in printed and "smaller --hidden" in printed
     with pytest.raises(ValueError, match="gas has its published columns. Received: columns=None"):
         run(maf_tabular, "gas", tmp_path / "out", "--file", "x.txt", "--drop", "b")
 
@@ -90,7 +90,7 @@ def test_a_run_of_chosen_columns_is_resumed(table, tmp_path):
     assert len(run(maf_tabular, table, tmp_path / "out", *more)["epochs"]) == 2
 
 
-def test_the_paper_s_sizes_go_with_its_sets():
+def test_the_paper_s_data_sets_get_the_paper_s_networks():
     options = maf_tabular.main.options(["--data", "gas", "--file", "x.txt"])
     assert options.hidden == [100, 100] and options.activation == "tanh"
     assert maf_tabular.main.options(["--data", "bsds300"]).hidden == [512, 512]

@@ -1,4 +1,4 @@
-"""The TarFlow scripts: their own figures, and whole runs on digits, CIFAR-10 and a folder."""
+"""The recipes for TarFlow: their figures, and runs on MNIST, CIFAR-10 and a folder."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_validation_pictures_have_the_noise_of_training():
     assert with_noise(plain, x, seed=0) is x
 
 
-def test_the_trajectory_leads_from_the_latent_through_the_blocks_to_the_sample():
+def test_the_trajectory_goes_from_the_latent_to_the_sample():
     flow = eager(perturb(TarFlow((8, 8, 1), steps=2, classes=3, **SIZES), 0.1))
     x, y = np.random.default_rng(0).uniform(size=(2, 8, 8, 1)).astype("float32"), np.array([0, 2])
     steps = trajectory(flow, x, y)
@@ -78,7 +78,7 @@ def test_a_run_of_digits_with_classes_and_gaussian_noise(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_with_averages_ends_as_an_uninterrupted_one(tmp_path):
+def test_a_resumed_run_with_averages_has_the_losses_of_an_uninterrupted_one(tmp_path):
     same = ("--noise", "uniform", "--no-classes", "--schedule", "constant", "--ema", "0.9")
     whole = run(tarflow_mnist, tmp_path / "whole", "--epochs", 2, *same)
     run(tarflow_mnist, tmp_path / "parts", "--epochs", 1, *same)
@@ -86,8 +86,8 @@ def test_a_resumed_run_with_averages_ends_as_an_uninterrupted_one(tmp_path):
     assert 1 < whole["test"]["bits_per_dim"] < 9 and whole["inversion_error"] < 0.05
     # At the end of a run Keras puts the averages in the weights' place: the second half begins
     # from them, which two epochs of a few steps show in the second digit.
-    found = [each["epochs"][1]["val_loss"] for each in (whole, parts)]
-    assert found[1] == pytest.approx(found[0], rel=0.05)
+    losses = [each["epochs"][1]["val_loss"] for each in (whole, parts)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The toy densities, and the script that trains every flow on them."""
+"""The toy densities, and the recipe that trains every flow on them."""
 
 import json
 
@@ -14,7 +14,7 @@ AREA = (2 * toy_2d.SIDE / toy_2d.CELLS) ** 2
 
 
 @pytest.mark.parametrize("name", toys.TOYS)
-def test_draws_are_points_of_the_density_they_name(name):
+def test_samples_follow_their_density(name):
     x = toys.draw(name, 20_000, seed=0)
     assert x.shape == (20_000, 2) and x.dtype == np.float32 and np.abs(x).max() < 5
     np.testing.assert_array_equal(x, toys.draw(name, 20_000, seed=0))
@@ -30,7 +30,7 @@ def test_draws_are_points_of_the_density_they_name(name):
     assert np.abs(counts / len(x) - coarse).sum() / 2 < 0.1
 
 
-def test_the_checkerboards_entropy_is_that_of_its_area():
+def test_the_entropy_of_the_checkerboard_is_the_log_of_its_area():
     x = toys.draw("checkerboard", 1000, seed=0)
     np.testing.assert_allclose(toys.log_prob("checkerboard", x), -np.log(32))
 
@@ -43,7 +43,7 @@ def test_unknown_names_are_refused():
 
 @pytest.fixture
 def small(monkeypatch):
-    """Two flows that are built in a moment, in the place of all others."""
+    """Two small flows that replace all others."""
     affine = {"mode": "affine", "count": 4, "before": [toy_2d.actnorm], "hidden": 32}
     flows = {
         "tanh": lambda seed: toy_2d.couplings(**affine, scale="tanh", name="one"),
@@ -72,7 +72,7 @@ def test_a_run_leaves_pictures_and_figures(small, tmp_path):
 
 
 @pytest.mark.slow
-def test_each_density_is_learned_from_the_start(small, tmp_path):
+def test_each_density_is_learned_from_the_initial_weights(small, tmp_path):
     trainer = toy_2d.Trainer(toy_2d.main.options(options(tmp_path, "--steps", "20")), "tanh")
     first, between, again = (trainer.run(name)[0]["nll"] for name in ("moons", "rings", "moons"))
     assert again == pytest.approx(first, abs=1e-3) and between > first

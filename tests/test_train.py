@@ -88,7 +88,7 @@ def test_errors_end_in_one_line(line, message):
     assert "\n" not in ended.value.code
 
 
-def test_wrong_options_are_the_recipe_s(capsys):
+def test_wrong_options_are_refused_by_the_recipe(capsys):
     for argv in (["nice_mnist", "--epochs", "0"], ["nice_mnist", "--no-such-option"], ["--epochs"]):
         with pytest.raises(SystemExit) as ended:
             cli.main(["train", *argv])
