@@ -26,9 +26,13 @@ class Quarters(layers.FlowLayer):
 
     integer_levels = 4
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.noise = keras.random.SeedGenerator(0)
+
     def call(self, inputs):
         x = ops.cast(inputs, self.compute_dtype)
-        return super().call(x + keras.random.uniform(ops.shape(x), dtype=x.dtype))
+        return super().call(x + keras.random.uniform(ops.shape(x), dtype=x.dtype, seed=self.noise))
 
     def encode(self, x):
         return x / 4, -x.shape[-1] * math.log(4)
