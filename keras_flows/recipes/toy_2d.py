@@ -101,10 +101,12 @@ class Trainer:
         began = time.perf_counter()
         self.flow = FLOWS[name](args.seed)
         rate = keras.optimizers.schedules.CosineDecay(args.learning_rate, args.steps)
-        self.flow.compile(keras.optimizers.Adam(rate), steps_per_execution=math.gcd(10, args.steps))
+        # Keras on torch takes one step at a time.
+        steps = 1 if keras.backend.backend() == "torch" else math.gcd(10, args.steps)
+        self.flow.compile(keras.optimizers.Adam(rate), steps_per_execution=steps)
         self.flow.optimizer.build(self.flow.trainable_variables)
         self.start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
-        self.train(args.data[0], steps=math.gcd(10, args.steps))
+        self.train(args.data[0], steps)
         self.build_seconds = time.perf_counter() - began
 
     def _variables(self):
