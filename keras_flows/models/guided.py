@@ -1,6 +1,5 @@
 """`GuidedFlow`: sampling with guidance, and denoising by the model's own score."""
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -11,24 +10,7 @@ from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.sampling import temperature_per_dimension
 from keras_flows.layers.noise import GaussianNoise
-from keras_flows.layers.transformer import TransformerAutoregressive
-
-SCHEDULES = {"constant": np.ones_like, "linear": lambda t: t}
-
-
-class Guided(keras.layers.Layer):
-    """An autoregressive layer's `guided` decoding, as a layer of [z, context, strength]."""
-
-    def __init__(self, layer, **kwargs):
-        super().__init__(**kwargs)
-        self.layer = layer
-        self.built = True
-
-    def call(self, inputs):
-        return self.layer.guided(*inputs)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape[0]
+from keras_flows.models.guidance import in_place, make_guided_decoder, strength_factors
 
 
 @register
@@ -144,7 +126,7 @@ class GuidedFlow(Flow):
             )
         z, labels = self.inputs_spec.prepare(ops.convert_to_numpy(z), context, latent=True)
         model = self.guided_decoder
-        factors = _factors(schedule, model.inputs[2].shape[1])
+        factors = strength_factors(schedule, model.inputs[2].shape[1])
         strength = np.broadcast_to(guidance * factors, (len(z), len(factors))).astype(z.dtype)
         size = self._batch_size(z, batch_size, even=True)
         return predict(model, [z, labels, strength], size, flow=self, verbose=0)
@@ -153,46 +135,10 @@ class GuidedFlow(Flow):
     def guided_decoder(self):
         """[latent, label, strength a patch] to data, made when first asked for."""
         if getattr(self, "_guided_decoder", None) is None:
-            decoder = self._make_guided_decoder()
+            decoder = make_guided_decoder(self)
             object.__setattr__(self, "_guided_decoder", lambda: decoder)
         return self._guided_decoder()
-
-    def _make_guided_decoder(self):
-        vector = next(v for v, _ in operations(self.encoder) if hasattr(v, "classes"))
-        steps = [v for v in self.chain if isinstance(v, TransformerAutoregressive)]
-        z = keras.Input(self.encoder.output_shape[1:], dtype=self.variable_dtype)
-        label = keras.Input((), dtype="int32")
-        strength = keras.Input((len(steps[0].places),), dtype=self.variable_dtype)
-        x, context = z, vector(label)
-        for layer in reversed(self.chain):
-            if layer in steps:
-                x = Guided(layer)([x, context, strength])
-            else:
-                x = layer.inverse()(x)
-        return in_place(keras.Model([z, label, strength], x, name=f"{self.name}_guided_decoder"))
 
     def __dir__(self):
         # As for the decoder: Keras saves what dir() shows.
         return [name for name in super().__dir__() if name not in ("guided_decoder", "chain")]
-
-
-def in_place(decoder):
-    """The decoder, compiled by XLA on TensorFlow, which Keras leaves off on its CPU.
-
-    XLA does not copy the caches of keys and values at every step: at 196 patches
-    decoding takes a third of the time or less.
-    """
-    if keras.backend.backend() == "tensorflow":
-        decoder.jit_compile = True
-    return decoder
-
-
-def _factors(schedule, patches):
-    """What multiplies the guidance at each patch."""
-    if not callable(schedule) and schedule not in SCHEDULES:
-        raise ValueError(
-            f"guidance_schedule is one of {tuple(SCHEDULES)} or a function of shares from 0 to 1. "
-            f"Received: guidance_schedule={schedule!r}."
-        )
-    way = np.linspace(0, 1, patches)
-    return np.asarray(schedule(way) if callable(schedule) else SCHEDULES[schedule](way))

@@ -7,15 +7,11 @@ from keras import ops
 from keras_flows.backend.devices import batch_mean
 from keras_flows.backend.state import KeepsState
 from keras_flows.core.flow_layer import FlowLayer, register
-from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
-from keras_flows.layers import CondActnorm, MaskedAutoregressive
+from keras_flows.models.posterior import POSTERIORS, make_posterior
 from keras_flows.models.sizes import check_dims, check_sizes, widths
-from keras_flows.models.vectors import orders
-from keras_flows.networks import MADE
 from keras_flows.priors import StandardNormal
 
-POSTERIORS = ("diagonal", "iaf")
 # Names that two arguments have in the configs of files saved by earlier versions.
 RENAMED = {"depth": "steps", "width": "posterior_hidden"}
 
@@ -90,7 +86,7 @@ class VAE(KeepsState, keras.Model):
         self.free_nats = free_bits * latent
         self.encoder = _dense(dims, hidden, activation, name="encoder")
         self.decoder = _dense(latent, hidden[::-1], activation, dims, name="decoder")
-        self.posterior = _posterior(self.options)
+        self.posterior = make_posterior(self.options)
         self.prior = StandardNormal()
         self.prior.build((None, latent))
         self.noise = keras.random.SeedGenerator(seed)
@@ -185,19 +181,6 @@ def _dense(inputs, hidden, activation, outputs=None, name=None):
     layers = [keras.layers.Dense(width, activation) for width in hidden]
     layers += [keras.layers.Dense(outputs)] if outputs else []
     return keras.Sequential([keras.Input((inputs,)), *layers], name=name)
-
-
-def _posterior(options):
-    """q(z | context) as a flow from z to normal draws; its decoder is the way that is parallel."""
-    z = keras.Input((options["latent"],), name="z")
-    context = keras.Input((options["hidden"][-1],), name="context")
-    steps = options["steps"] if options["posterior"] == "iaf" else 0
-    made = {"hidden": options["posterior_hidden"], "activation": options["activation"]}
-    u = z
-    for order in orders("VAE", options["order"], steps, options["latent"], options["seed"]):
-        u = MaskedAutoregressive(MADE(2, order=order, **made)).inverse()([u, context])
-    u = CondActnorm().inverse()([u, context])
-    return Flow(keras.Model([z, context], u, name="encoder"), name="posterior")
 
 
 def _numpy(x):

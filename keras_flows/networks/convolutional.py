@@ -1,12 +1,11 @@
 """Convolutional coupling networks of the papers."""
 
-import keras
 from keras import layers, ops
 
 from keras_flows.core.flow_layer import register
 from keras_flows.layers.actnorm import Actnorm
 from keras_flows.layers.scale import Scale
-from keras_flows.networks.convolution import Convolution, convolved
+from keras_flows.networks.convolution import Convolution, EdgePad, WeightNormConv2D
 
 
 class _Network(layers.Layer):
@@ -32,33 +31,6 @@ class _Network(layers.Layer):
             part.build(shape)
             shape = part.compute_output_shape(shape)
         return parts
-
-
-@register
-class EdgePad(layers.Layer):
-    """Pads pictures by `size` zeros, with one channel more that is 1 there and 0 inside.
-
-    `(batch, h, w, c)` to `(batch, h + 2 size, w + 2 size, c + 1)`: a
-    convolution that follows can tell the border from black. Glow's code has it.
-
-    >>> y = Conv2D(64, 3)(EdgePad(1)(x))
-    """
-
-    def __init__(self, size=1, **kwargs):
-        super().__init__(**kwargs)
-        self.size = int(size)
-
-    def call(self, x):
-        around = [[0, 0], [self.size, self.size], [self.size, self.size], [0, 0]]
-        edge = ops.pad(ops.zeros_like(x[..., :1]), around, constant_values=1)
-        return ops.concatenate([ops.pad(x, around), edge], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        batch, h, w, c = input_shape
-        return (batch, h and h + 2 * self.size, w and w + 2 * self.size, c + 1)
-
-    def get_config(self):
-        return {**super().get_config(), "size": self.size}
 
 
 @register
@@ -110,49 +82,6 @@ class ConvNet(_Network):
 
     def get_config(self):
         return {**super().get_config(), "actnorm": self.actnorm, "edges": self.edges}
-
-
-@register
-class WeightNormConv2D(layers.Layer):
-    """Convolution with kernel = gain * v / |v|, one gain a filter, zero padding.
-
-    Args:
-        filters, size: channels that come out, side of the kernel.
-        use_bias: whether there is a bias.
-        l2: penalty on the gains.
-
-    Paper: Salimans and Kingma (1602.07868) section 2.
-
-    >>> y = WeightNormConv2D(64, 3)(x)
-    """
-
-    def __init__(self, filters, size, use_bias=True, l2=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.filters, self.size = int(filters), int(size)
-        self.use_bias, self.l2 = bool(use_bias), float(l2)
-
-    def build(self, input_shape):
-        shape = (self.size, self.size, input_shape[-1], self.filters)
-        penalty = keras.regularizers.L2(self.l2) if self.l2 else None
-        self.v = self.add_weight(name="v", shape=shape, initializer="glorot_uniform")
-        self.gain = self.add_weight(
-            name="gain", shape=(self.filters,), initializer="ones", regularizer=penalty
-        )
-        if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
-
-    def call(self, x):
-        v = ops.convert_to_tensor(self.v)
-        kernel = v * (self.gain * ops.rsqrt(ops.sum(v * v, axis=(0, 1, 2)) + 1e-12))
-        y = convolved(x, kernel)
-        return y + self.bias if self.use_bias else y
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        own = {"filters": self.filters, "size": self.size}
-        return {**super().get_config(), **own, "use_bias": self.use_bias, "l2": self.l2}
 
 
 @register

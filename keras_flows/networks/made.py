@@ -1,39 +1,12 @@
 """MADE: a masked network whose outputs for a dimension see only the dimensions before it."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_flows.backend.autodiff import loop
-from keras_flows.core.flow_layer import is_shape, numpy_generator, register
-from keras_flows.networks.walk import Walk
-
-
-class MaskedDense(keras.layers.Layer):
-    """A dense layer with connections cut: y = x (kernel * mask) + bias."""
-
-    def __init__(self, mask, kernel_initializer, **kwargs):
-        super().__init__(**kwargs)
-        self.cuts, self.kernel_initializer = np.asarray(mask, "float32"), kernel_initializer
-
-    def build(self, input_shape):
-        shape = self.cuts.shape
-        self.kernel = self.add_weight(
-            name="kernel", shape=shape, initializer=self.kernel_initializer
-        )
-        self.bias = self.add_weight(name="bias", shape=shape[1:], initializer="zeros")
-        self.mask = self.add_weight(
-            name="mask",
-            shape=shape,
-            initializer=lambda shape, dtype: ops.convert_to_tensor(self.cuts, dtype),
-            trainable=False,
-        )
-
-    def masked(self):
-        return ops.multiply(self.kernel, self.mask)
-
-    def call(self, x):
-        return x @ self.masked() + self.bias
+from keras_flows.core.flow_layer import is_shape, register
+from keras_flows.networks.known_units import KnownUnits
+from keras_flows.networks.masks import MaskedDense, dimension_order, layer_masks, unit_degrees
 
 
 @register
@@ -110,7 +83,7 @@ class MADE(keras.layers.Layer):
                 f"Received: input_shape={input_shape}."
             )
         self.dims = shape[-1]
-        order = self._drawn_order()
+        order = dimension_order(self.order, self.dims, self.seed)
         self.known = self.add_weight(
             name="order",
             shape=(self.dims,),
@@ -118,11 +91,8 @@ class MADE(keras.layers.Layer):
             initializer=lambda shape, dtype: ops.convert_to_tensor(order, dtype),
             trainable=False,
         )
-        self.units = [_degrees(width, self.dims, bool(context)) for width in self.hidden]
-        place = np.argsort(order) + 1
-        degrees = [place, *self.units]
-        masks = [b[None, :] >= a[:, None] for a, b in zip(degrees, degrees[1:])]
-        masks.append(np.repeat(place[None, :] > degrees[-1][:, None], self.outputs, axis=1))
+        self.units = [unit_degrees(width, self.dims, bool(context)) for width in self.hidden]
+        masks = layer_masks(order, self.units, self.outputs)
         self.dense = [self._masked(mask, last=mask is masks[-1]) for mask in masks]
         self.given = None
         if context:
@@ -136,19 +106,6 @@ class MADE(keras.layers.Layer):
         layer = MaskedDense(mask, start, dtype=self.dtype_policy)
         layer.build(None)
         return layer
-
-    def _drawn_order(self):
-        """Dimensions in the order in which they are known."""
-        if isinstance(self.order, str):
-            order = np.arange(self.dims)
-            if self.order == "random":
-                return numpy_generator(self.seed).permutation(self.dims)
-            return order[::-1].copy() if self.order == "reversed" else order
-        if sorted(self.order) != list(range(self.dims)):
-            raise ValueError(
-                f"order must hold each of 0..{self.dims - 1} once. Received: order={self.order}."
-            )
-        return np.array(self.order)
 
     def _network(self, x, dense):
         """The outputs of x, where `dense(k, h)` is the k-th masked layer's of h."""
@@ -189,7 +146,7 @@ class MADE(keras.layers.Layer):
         """
         self._check_context(context)
         kernels = [layer.masked() for layer in self.dense]
-        walk = Walk(self, kernels)
+        known_units = KnownUnits(self, kernels)
         batch = ops.shape(sources)[0]
         sums = [ops.broadcast_to(v.bias, (batch, v.bias.shape[0])) for v in self.dense]
         if context is not None:
@@ -199,8 +156,8 @@ class MADE(keras.layers.Layer):
 
         def body(i, carry):
             *sums, x_before, values, total = carry
-            y = self._network(x_before, lambda k, h: walk.step(i, k, h, sums))
-            dim = ops.take(walk.order, i, axis=0)
+            y = self._network(x_before, lambda k, h: known_units.step(i, k, h, sums))
+            dim = ops.take(known_units.order, i, axis=0)
             value, number = solve(ops.take(sources, dim, axis=1), y)
             here = ops.cast(ops.arange(self.dims, dtype="int32") == dim, values.dtype)
             values = values + value[:, None] * here
@@ -231,9 +188,3 @@ class MADE(keras.layers.Layer):
             "last_initializer": keras.initializers.serialize(self.last_initializer),
             "seed": self.seed,
         }
-
-
-def _degrees(width, dims, conditional):
-    """How many dimensions each unit sees: from 1 (0 with a context) to dims - 1, evenly."""
-    lowest = 0 if conditional else 1
-    return lowest + np.arange(width) * max(1, dims - lowest) // width

@@ -1,14 +1,15 @@
-"""A masked network walked through one dimension at a time: what becomes known with each."""
+"""Evaluation of a masked network dimension by dimension: which units become known when."""
 
 import numpy as np
 from keras import ops
 
 
-class Walk:
-    """Which units of a MADE become known with each dimension, and their connections.
+class KnownUnits:
+    """The units of a MADE that become known with each dimension, and their connections.
 
-    Each layer's sums are added to as its inputs become known, so that the
-    units of degree i are complete at step i, when i dimensions are known.
+    At step i the first i dimensions are known. Each layer keeps sums of its
+    inputs. A step adds the inputs that have become known to the sums, so that
+    the sums of the units of degree i are complete at step i.
     """
 
     def __init__(self, made, kernels):
