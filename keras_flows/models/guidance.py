@@ -1,4 +1,4 @@
-"""Decoding with guidance: the layer, the decoder made of it, and the strength at each patch."""
+"""Decoding with guidance: the decoder and its layers, and the strength at each patch."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ SCHEDULES = {"constant": np.ones_like, "linear": lambda t: t}
 
 
 class Guided(keras.layers.Layer):
-    """An autoregressive layer's `guided` decoding, as a layer of [z, context, strength]."""
+    """Guided decoding by an autoregressive layer, as a layer of [z, context, strength]."""
 
     def __init__(self, layer, **kwargs):
         super().__init__(**kwargs)
@@ -41,10 +41,10 @@ def make_guided_decoder(flow):
 
 
 def in_place(decoder):
-    """The decoder, compiled by XLA on TensorFlow, which Keras leaves off on its CPU.
+    """The decoder, compiled by XLA on TensorFlow; Keras does not do so on CPUs by default.
 
-    XLA does not copy the caches of keys and values at every step: at 196 patches
-    decoding takes a third of the time or less.
+    XLA does not copy the caches of keys and values at every step, so that
+    decoding 196 patches takes a third of the time or less.
     """
     if keras.backend.backend() == "tensorflow":
         decoder.jit_compile = True
@@ -52,11 +52,12 @@ def in_place(decoder):
 
 
 def strength_factors(schedule, patches):
-    """What multiplies the guidance at each patch."""
+    """The factor of the guidance at each patch, as an array."""
     if not callable(schedule) and schedule not in SCHEDULES:
         raise ValueError(
-            f"guidance_schedule is one of {tuple(SCHEDULES)} or a function of shares from 0 to 1. "
+            f"guidance_schedule is one of {tuple(SCHEDULES)} or a function of numbers from 0 to 1. "
             f"Received: guidance_schedule={schedule!r}."
         )
-    way = np.linspace(0, 1, patches)
-    return np.asarray(schedule(way) if callable(schedule) else SCHEDULES[schedule](way))
+    progress = np.linspace(0, 1, patches)
+    function = schedule if callable(schedule) else SCHEDULES[schedule]
+    return np.asarray(function(progress))

@@ -8,7 +8,7 @@ from keras_flows.core.flow_layer import register
 
 
 def convolved(x, kernel, padding="same"):
-    """`ops.conv` of pictures. Torch takes them as they lie, where Keras copies them twice."""
+    """`ops.conv` of channels-last pictures; on torch without the two copies that Keras makes."""
     if keras.backend.backend() != "torch":
         return ops.conv(x, kernel, padding=padding, data_format="channels_last")
     x = ops.transpose(x, (0, 3, 1, 2))
@@ -17,11 +17,11 @@ def convolved(x, kernel, padding="same"):
 
 
 class Convolution(layers.Conv2D):
-    """Keras' own, computed as is faster.
+    """`keras.layers.Conv2D`, computed in the way that is fastest.
 
-    Narrow kernels in JAX on CPUs are products of matrices: XLA's convolutions of few
-    channels to many, or of many to few, take up to three times as long, and inside a
-    loop many times.
+    On JAX on CPUs, kernels from few channels to many or from many to few are computed as
+    products of matrices: XLA's convolutions take up to three times as long, and many times as
+    long inside a loop.
     """
 
     def build(self, input_shape):
@@ -62,17 +62,17 @@ def _times(x, matrix):
 
 
 def _windows(x, size):
-    """The pictures that a kernel of this size sees from each of its places, row by row."""
+    """The picture shifted to each position of a kernel of this size, row by row."""
     height, width = (side - size + 1 for side in x.shape[1:3])
     return [x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
 
 
 @register
 class WeightNormConv2D(layers.Layer):
-    """Convolution with kernel = gain * v / |v|, one gain a filter, zero padding.
+    """Convolution with kernel = gain * v / |v|, one gain for each filter, and zero padding.
 
     Args:
-        filters, size: channels that come out, side of the kernel.
+        filters, size: output channels, side of the kernel.
         use_bias: whether there is a bias.
         l2: penalty on the gains.
 
@@ -106,16 +106,16 @@ class WeightNormConv2D(layers.Layer):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self):
-        own = {"filters": self.filters, "size": self.size}
-        return {**super().get_config(), **own, "use_bias": self.use_bias, "l2": self.l2}
+        config = {"filters": self.filters, "size": self.size}
+        return {**super().get_config(), **config, "use_bias": self.use_bias, "l2": self.l2}
 
 
 @register
 class EdgePad(layers.Layer):
-    """Pads pictures by `size` zeros, with one channel more that is 1 there and 0 inside.
+    """Pads pictures with `size` zeros and adds a channel that is 1 in the padding, 0 inside.
 
-    `(batch, h, w, c)` to `(batch, h + 2 size, w + 2 size, c + 1)`: a
-    convolution that follows can tell the border from black. Glow's code has it.
+    `(batch, h, w, c)` to `(batch, h + 2 size, w + 2 size, c + 1)`. A following
+    convolution can then tell the border from black pixels. As in Glow's code.
 
     >>> y = Conv2D(64, 3)(EdgePad(1)(x))
     """

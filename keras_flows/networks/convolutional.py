@@ -9,7 +9,7 @@ from keras_flows.networks.convolution import Convolution, EdgePad, WeightNormCon
 
 
 class _Network(layers.Layer):
-    """A layer of layers, made in `build` and called one after another."""
+    """Base of networks with `outputs` output channels and `hidden` channels inside."""
 
     def __init__(self, outputs, hidden, **kwargs):
         super().__init__(**kwargs)
@@ -26,7 +26,8 @@ class _Network(layers.Layer):
     def get_config(self):
         return {**super().get_config(), "outputs": self.outputs, "hidden": self.hidden}
 
-    def _built(self, parts, shape):
+    def _build_in_turn(self, parts, shape):
+        """Builds each layer for the output shape of the one before."""
         for part in parts:
             part.build(shape)
             shape = part.compute_output_shape(shape)
@@ -35,14 +36,14 @@ class _Network(layers.Layer):
 
 @register
 class ConvNet(_Network):
-    """Glow's coupling network: convolutions of 3x3, 1x1 and 3x3, ReLU between; starts at 0.
+    """Glow's coupling network: convolutions of 3x3, 1x1 and 3x3 with ReLU; its output starts at 0.
 
     Args:
-        outputs: channels that come out.
-        hidden: channels in between.
-        actnorm: as in the paper's code: an `Actnorm` in place of each bias of
-            the first two, and exp(3 k) on the channels that come out.
-        edges: `EdgePad` in place of zero padding.
+        outputs: output channels.
+        hidden: channels of the hidden layers.
+        actnorm: as in the paper's code, replace the biases of the first two
+            convolutions by `Actnorm` and multiply the output by exp(3 k).
+        edges: replace zero padding by `EdgePad`.
 
     Shapes: `(batch, h, w, c)` to `(batch, h, w, outputs)`. Paper: Glow
     (1807.03039) section 3.3 and 5.
@@ -55,8 +56,8 @@ class ConvNet(_Network):
         self.actnorm, self.edges = bool(actnorm), bool(edges)
 
     def build(self, input_shape):
-        # The policy of when it was made, which need not be that of when it is loaded.
-        options, own = {"dtype": self.dtype_policy}, self.variable_dtype
+        # The policy of this layer, which may differ from the global one when it is loaded.
+        options, dtype = {"dtype": self.dtype_policy}, self.variable_dtype
 
         def conv(filters, size, name, **more):
             pad = [EdgePad(size // 2, name=f"{name}_pad", **options)] if self.edges else []
@@ -68,12 +69,12 @@ class ConvNet(_Network):
             act = layers.Activation("relu", name=f"{name}_relu", **options)
             if not self.actnorm:
                 return [*conv(self.hidden, size, name, activation="relu")]
-            return [*conv(self.hidden, size, name, use_bias=False), Actnorm(dtype=own), act]
+            return [*conv(self.hidden, size, name, use_bias=False), Actnorm(dtype=dtype), act]
 
         last = conv(self.outputs, 3, "last", kernel_initializer="zeros")
-        scale = [Scale("zeros", factor=3.0, dtype=own)] if self.actnorm else []
+        scale = [Scale("zeros", factor=3.0, dtype=dtype)] if self.actnorm else []
         parts = [*hidden(3, "first"), *hidden(1, "middle"), *last, *scale]
-        self.parts = self._built(parts, input_shape)
+        self.parts = self._build_in_turn(parts, input_shape)
 
     def call(self, x):
         for part in self.parts:
@@ -86,17 +87,18 @@ class ConvNet(_Network):
 
 @register
 class ResidualNet(_Network):
-    """RealNVP's coupling network: residual blocks with skip connections; starts at 0.
+    """RealNVP's coupling network: residual blocks with skip connections; its output starts at 0.
 
-    The input and its negative, normalised, go through a 3x3 convolution and
-    `blocks` of two more, each after batch normalisation and ReLU, each block
-    added to what came in; 1x1 convolutions of all stages are summed,
-    normalised and brought to `outputs` channels by a plain 1x1 convolution.
-    The others are weight-normalised, with an L2 penalty on their gains.
+    The normalised input and its negative go through a 3x3 convolution and
+    then through residual blocks of two 3x3 convolutions, each after batch
+    normalisation and ReLU. 1x1 convolutions of the first convolution and of
+    each block are summed and normalised; a plain 1x1 convolution gives the
+    output. All other convolutions are weight-normalised, with an L2 penalty
+    on their gains.
 
     Args:
-        outputs: channels that come out.
-        hidden: channels in between.
+        outputs: output channels.
+        hidden: channels of the hidden layers.
         blocks: residual blocks.
         l2: penalty on the gains.
 

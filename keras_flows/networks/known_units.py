@@ -20,26 +20,29 @@ class KnownUnits:
         blocks = [_blocks(degrees, dims) for degrees in made.units]
         tables = [ops.convert_to_tensor(units, "int32") for units, _ in blocks]
         self.rows, self.columns = [before[:, None], *tables], [*tables, after]
-        real = [np.ones((dims, 1)), *(real for _, real in blocks)]
-        self.real = [ops.convert_to_tensor(each, kernels[0].dtype) for each in real]
+        weights = [np.ones((dims, 1)), *(weights for _, weights in blocks)]
+        self.weights = [ops.convert_to_tensor(table, kernels[0].dtype) for table in weights]
 
     def step(self, i, k, h, sums):
-        """Adds the k-th layer's newly known inputs h; returns the outputs complete with them."""
+        """Adds the new inputs h of the k-th layer to its sums; returns the sums now complete."""
 
         def at(table):
             return ops.take(table, i, axis=0)
 
         rows = ops.take(self.kernels[k], at(self.rows[k]), axis=0)
-        sums[k] = sums[k] + (h * at(self.real[k])) @ rows
+        sums[k] = sums[k] + (h * at(self.weights[k])) @ rows
         return ops.take(sums[k], at(self.columns[k]), axis=1)
 
 
 def _blocks(degrees, dims):
-    """The units of each degree 0..dims-1, `(dims, m)`, and 1 where there is one, 0 where none."""
+    """The units of each degree 0..dims-1, padded, and weights: 1 for units and 0 for padding.
+
+    Both are `(dims, m)`, where m is the largest number of units of one degree.
+    """
     members = [np.flatnonzero(degrees == i) for i in range(dims)]
     units = np.zeros((dims, max(map(len, members))), "int32")
-    real = np.zeros(units.shape)
-    for i, found in enumerate(members):
-        units[i, : len(found)] = found
-        real[i, : len(found)] = 1
-    return units, real
+    weights = np.zeros(units.shape)
+    for i, group in enumerate(members):
+        units[i, : len(group)] = group
+        weights[i, : len(group)] = 1
+    return units, weights

@@ -1,4 +1,4 @@
-"""MADE: a masked network whose outputs for a dimension see only the dimensions before it."""
+"""MADE: a masked network whose outputs for a dimension depend only on the dimensions before."""
 
 import keras
 from keras import ops
@@ -11,28 +11,28 @@ from keras_flows.networks.masks import MaskedDense, dimension_order, layer_masks
 
 @register
 class MADE(keras.layers.Layer):
-    """Masked autoencoder: outputs for a dimension depend on the dimensions before it alone.
+    """Masked autoencoder: outputs for a dimension depend only on the dimensions before it.
 
     Args:
-        outputs: numbers for each dimension, 2 for shift and scale.
+        outputs: number of outputs for each dimension, 2 for shift and scale.
         hidden: widths of the hidden layers.
         order: "natural", "reversed", "random", or a list of all dimensions in
-            the order in which they are known.
-        residual: whether hidden layers after the first come in pairs, each
-            pair added to what came in; all of one width then, an odd number.
-            The activation comes before each layer but the first, also before the last one;
-            nflows' residual MADE has none there, so that its weights give
-            other numbers here.
-        activation: a Keras activation, elementwise.
-        last_initializer: of the kernel to the outputs; at "zeros" a flow
+            the order in which they become known.
+        residual: whether the hidden layers after the first form residual blocks
+            of two layers. There must then be an odd number of hidden layers,
+            all of the same width. The activation precedes each layer but the
+            first, including the last one; nflows' residual MADE has no
+            activation there, so that its weights give other outputs here.
+        activation: an elementwise Keras activation.
+        last_initializer: initializer of the last kernel; with "zeros" a flow
             starts as the identity.
         seed: integer that fixes a random order.
 
     Shapes: `(batch, dims)`, or `[x, context]` with a context `(batch, c)` that
-    all outputs see, to `(batch, dims, outputs)`. Order and masks are weights:
-    they are saved with the model. Computes in the variable dtype, also under
-    a mixed policy: `sequential`, by which a flow is inverted, adds up in
-    another order than a call. Raises ValueError for options that do not go together.
+    all outputs depend on, to `(batch, dims, outputs)`. The order and the masks
+    are weights: they are saved with the model. Computes in the variable dtype
+    also under a mixed policy, because `sequential`, which inverts a flow, sums
+    in another order than a call. Raises ValueError for inconsistent options.
     Papers: MADE (1502.03509) section 4; residual, Neural Spline Flows
     (1906.04032) appendix B.1.
 
@@ -102,13 +102,13 @@ class MADE(keras.layers.Layer):
             self.given.build(context[0])
 
     def _masked(self, mask, last):
-        start = self.last_initializer if last else "glorot_uniform"
-        layer = MaskedDense(mask, start, dtype=self.dtype_policy)
+        initializer = self.last_initializer if last else "glorot_uniform"
+        layer = MaskedDense(mask, initializer, dtype=self.dtype_policy)
         layer.build(None)
         return layer
 
     def _network(self, x, dense):
-        """The outputs of x, where `dense(k, h)` is the k-th masked layer's of h."""
+        """The outputs for x, where `dense(k, h)` applies the k-th masked layer to h."""
         act, last = self.activation, len(self.hidden)
         h = dense(0, x)
         if not self.residual:
@@ -131,17 +131,17 @@ class MADE(keras.layers.Layer):
         return ops.reshape(y, (-1, self.dims, self.outputs))
 
     def sequential(self, sources, solve, context=None):
-        """What `solve` makes of the sources, one dimension after the other.
+        """Solves for one dimension after the other, given the outputs for the values before.
 
         Args:
             sources: `(batch, dims, ...)`.
-            solve: from a dimension's source `(batch, ...)` and its outputs
-                `(batch, outputs)` to its value and a number, `(batch,)` each.
+            solve: function from the source of a dimension `(batch, ...)` and its
+                outputs `(batch, outputs)` to its value and a term, `(batch,)` each.
             context: as in a call.
 
-        Returns the values, `(batch, dims)`, and the sums of the numbers,
-        `(batch,)`. One loop over the dimensions, in which each unit of the
-        network is computed once: it costs the arithmetic of one call.
+        Returns the values, `(batch, dims)`, and the sums of the terms,
+        `(batch,)`. It is one loop over the dimensions that computes each unit of
+        the network once, and so costs the arithmetic of one call.
         Differentiable.
         """
         self._check_context(context)
@@ -155,13 +155,13 @@ class MADE(keras.layers.Layer):
         carry = (*sums, zeros[:, :1], zeros, zeros[:, 0])
 
         def body(i, carry):
-            *sums, x_before, values, total = carry
-            y = self._network(x_before, lambda k, h: known_units.step(i, k, h, sums))
+            *sums, previous, values, total = carry
+            y = self._network(previous, lambda k, h: known_units.step(i, k, h, sums))
             dim = ops.take(known_units.order, i, axis=0)
-            value, number = solve(ops.take(sources, dim, axis=1), y)
-            here = ops.cast(ops.arange(self.dims, dtype="int32") == dim, values.dtype)
-            values = values + value[:, None] * here
-            return (*sums, value[:, None], values, total + number)
+            value, term = solve(ops.take(sources, dim, axis=1), y)
+            one_hot = ops.cast(ops.arange(self.dims, dtype="int32") == dim, values.dtype)
+            values = values + value[:, None] * one_hot
+            return (*sums, value[:, None], values, total + term)
 
         carry = loop(self.dims, body, carry)
         return carry[-2], carry[-1]
