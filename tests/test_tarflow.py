@@ -66,11 +66,10 @@ def by_full_passes(layer, z, context):
     """Decodes without a cache, with a pass of the network over all tokens for each token."""
     x = np.zeros_like(z)
     for _ in range(z.shape[1]):
-        inputs = [ops.convert_to_tensor(v) for v in (layer._ordered(x), context)]
-        params = layer._pairs(layer.net(inputs))
-        x = array(
-            layer._restored(layer.map.decode(ops.convert_to_tensor(layer._ordered(z)), params)[0])
-        )
+        inputs = [ops.convert_to_tensor(v) for v in (layer._to_order(x), context)]
+        params = layer._shift_and_scale(layer.net(inputs))
+        ordered = ops.convert_to_tensor(layer._to_order(z))
+        x = array(layer._from_order(layer.map.decode(ordered, params)[0]))
     return x
 
 
@@ -183,12 +182,11 @@ def guided_by_full_passes(layer, z, context, strength):
     x = np.zeros_like(z)
     none = np.zeros_like(context)
     for _ in range(z.shape[1]):
-        first = ops.convert_to_tensor(layer._ordered(x))
+        first = ops.convert_to_tensor(layer._to_order(x))
         p, q = (array(layer.net([first, ops.convert_to_tensor(c)])) for c in (context, none))
-        params = layer._pairs(ops.convert_to_tensor(p + strength[..., None] * (p - q)))
-        x = array(
-            layer._restored(layer.map.decode(ops.convert_to_tensor(layer._ordered(z)), params)[0])
-        )
+        params = layer._shift_and_scale(ops.convert_to_tensor(p + strength[..., None] * (p - q)))
+        ordered = ops.convert_to_tensor(layer._to_order(z))
+        x = array(layer._from_order(layer.map.decode(ordered, params)[0]))
     return x
 
 

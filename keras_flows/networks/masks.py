@@ -43,7 +43,7 @@ def dimension_order(order, dims, seed):
             return numpy_generator(seed).permutation(dims)
         return natural[::-1].copy() if order == "reversed" else natural
     if sorted(order) != list(range(dims)):
-        raise ValueError(f"order must hold each of 0..{dims - 1} once. Received: order={order}.")
+        raise ValueError(f"order must contain each of 0..{dims - 1} once. Received: order={order}.")
     return np.array(order)
 
 
