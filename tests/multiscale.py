@@ -54,7 +54,7 @@ class Trained:
     losses: list
 
     @property
-    def still(self):
+    def unchanged(self):
         """Paths of the weights that training has not changed."""
         pairs = zip(self.flow.trainable_variables, self.before)
         return [v.path for v, old in pairs if np.all(array(v) == old)]

@@ -36,7 +36,7 @@ def keywords(name):
 
 def table():
     """The row of each builder in the documentation: its words, column by column."""
-    text = PAGE.read_text().split("| builder | of |")[1].split("\n\n")[0]
+    text = PAGE.read_text().split("| builder | data shape |")[1].split("\n\n")[0]
     rows = [line.split("|")[1:-1] for line in text.splitlines()[2:]]
     cells = [[re.findall(r"`(\w+)`", cell) for cell in row] for row in rows]
     return {name: columns for (name,), *columns in cells}

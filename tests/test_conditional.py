@@ -1,4 +1,4 @@
-"""Densities given a context: how contexts come in, for one sample, for all, from data sets."""
+"""Densities given a context: contexts for each sample or for all, in lists, from data sets."""
 
 import functools
 
@@ -15,7 +15,7 @@ from tests.nets import net_of_two
 from tests.numeric import array, perturb
 
 
-def given_flow():
+def conditional_flow():
     """p(x | a, b): a in a coupling's network, b in an affine map."""
     x, a, b = keras.Input((4,)), keras.Input((2,), name="a"), keras.Input((3,), name="b")
     coupling = layers.Coupling(net_of_two((2,), (2,), 4), "affine", split="halves")
@@ -29,35 +29,35 @@ def contexts(n, seed=1):
 
 
 @functools.cache
-def made():
-    flow = perturb(given_flow())
+def adapted():
+    flow = perturb(conditional_flow())
     flow.adapt([vectors(32), *contexts(32)])
     return flow
 
 
 def test_the_decoder_takes_the_same_contexts():
-    flow, x, given = made(), vectors(8), contexts(8)
+    flow, x, context = adapted(), vectors(8), contexts(8)
     assert flow.conditional and flow.data_shape == (4,) and flow.dims == 4
-    z = flow.encode(x, given)
-    np.testing.assert_allclose(flow.decode(z, given), x, atol=1e-4)
-    np.testing.assert_allclose(flow.reconstruct(x, given), x, atol=1e-4)
+    z = flow.encode(x, context)
+    np.testing.assert_allclose(flow.decode(z, context), x, atol=1e-4)
+    np.testing.assert_allclose(flow.reconstruct(x, context), x, atol=1e-4)
     assert np.abs(flow.decode(z, contexts(8, seed=2)) - x).max() > 0.1
 
 
-def test_log_prob_takes_contexts_apart_or_in_a_list_as_arrays_or_tensors():
-    flow, x, given = made(), vectors(8), contexts(8)
-    wanted = flow.log_prob(x, given)
-    assert wanted.shape == (8,)
-    np.testing.assert_allclose(flow.log_prob([x, *given]), wanted, rtol=1e-5)
-    tensors = [ops.convert_to_tensor(v) for v in (x, *given)]
-    np.testing.assert_allclose(array(flow.log_prob(tensors[0], tensors[1:])), wanted, rtol=1e-4)
-    one = [v[0] for v in given]
+def test_log_prob_takes_contexts_separately_or_in_a_list_as_arrays_or_tensors():
+    flow, x, context = adapted(), vectors(8), contexts(8)
+    expected = flow.log_prob(x, context)
+    assert expected.shape == (8,)
+    np.testing.assert_allclose(flow.log_prob([x, *context]), expected, rtol=1e-5)
+    tensors = [ops.convert_to_tensor(v) for v in (x, *context)]
+    np.testing.assert_allclose(array(flow.log_prob(tensors[0], tensors[1:])), expected, rtol=1e-4)
+    one = [v[0] for v in context]
     by_tensor = array(flow.log_prob(tensors[0], one))
     np.testing.assert_allclose(by_tensor, flow.log_prob(x, one), rtol=1e-4)
-    assert np.abs(flow.log_prob(x, contexts(8, seed=2)) - wanted).max() > 0.1
+    assert np.abs(flow.log_prob(x, contexts(8, seed=2)) - expected).max() > 0.1
 
 
-def test_labels_of_validation_data_count():
+def test_labels_of_validation_data_are_used():
     x, label = keras.Input((4,)), keras.Input((), dtype="int32")
     layer = layers.CondActnorm()
     flow = Flow(keras.Model([x, label], layer([x, layers.ClassVector(2)(label)])))
@@ -67,19 +67,19 @@ def test_labels_of_validation_data_count():
     data, labels = vectors(16), np.arange(16) % 2
     for held_out in (labels, 1 - labels):
         history = flow.fit(data, labels, validation_data=(data, held_out), verbose=0).history
-        wanted = -flow.log_prob(data, held_out).mean()
-        assert history["val_loss"][0] == pytest.approx(wanted, rel=1e-4)
-    assert history["loss"][0] != pytest.approx(wanted, rel=1e-2)
+        expected = -flow.log_prob(data, held_out).mean()
+        assert history["val_loss"][0] == pytest.approx(expected, rel=1e-4)
+    assert history["loss"][0] != pytest.approx(expected, rel=1e-2)
 
 
-def test_one_context_holds_for_all():
-    flow, x, given = made(), vectors(8), [v[0] for v in contexts(8)]
-    repeated = [np.repeat(v[None], 8, axis=0) for v in given]
-    np.testing.assert_allclose(flow.log_prob(x, given), flow.log_prob(x, repeated), rtol=1e-5)
-    np.testing.assert_allclose(flow.encode(x, given), flow.encode(x, repeated), rtol=1e-5)
-    one, all_ = (flow.sample(8, seed=0, context=c) for c in (given, repeated))
+def test_one_context_applies_to_all_samples():
+    flow, x, context = adapted(), vectors(8), [v[0] for v in contexts(8)]
+    repeated = [np.repeat(v[None], 8, axis=0) for v in context]
+    np.testing.assert_allclose(flow.log_prob(x, context), flow.log_prob(x, repeated), rtol=1e-5)
+    np.testing.assert_allclose(flow.encode(x, context), flow.encode(x, repeated), rtol=1e-5)
+    one, all_ = (flow.sample(8, seed=0, context=c) for c in (context, repeated))
     np.testing.assert_allclose(one, all_, atol=1e-6)
-    line = flow.interpolate(x[0], x[1], 3, context=given)
+    line = flow.interpolate(x[0], x[1], 3, context=context)
     np.testing.assert_allclose(line[[0, -1]], x[:2], atol=1e-4)
 
 
@@ -94,15 +94,15 @@ def test_the_density_given_a_context_integrates_to_one():
         assert density.sum() * 0.045**2 == pytest.approx(1, abs=2e-3)
 
 
-def test_fit_learns_what_the_context_says():
-    given = contexts(256)
-    x = vectors(256) + 3 * given[1][:, :1]
-    flow = trained(given_flow(), [x, *given], epochs=6, rate=0.03)
+def test_fit_learns_from_the_context():
+    context = contexts(256)
+    x = vectors(256) + 3 * context[1][:, :1]
+    flow = trained(conditional_flow(), [x, *context], epochs=6, rate=0.03)
     assert not flow.needs_adapt
-    right = flow.log_prob(x, given).mean()
-    assert right > flow.log_prob(x, [given[0], given[1][::-1]]).mean() + 0.5
+    right = flow.log_prob(x, context).mean()
+    assert right > flow.log_prob(x, [context[0], context[1][::-1]]).mean() + 0.5
     flow.compile("sgd")
-    loss = flow.evaluate(x, given, batch_size=256, verbose=0)
+    loss = flow.evaluate(x, context, batch_size=256, verbose=0)
     np.testing.assert_allclose(loss, -right, rtol=1e-4)
 
 
@@ -134,8 +134,8 @@ def test_pictures_of_few_levels_are_stretched():
     assert to_pictures(x).max() == 3
 
 
-def test_a_missing_context_is_asked_for():
-    flow, x = made(), vectors(8)
+def test_a_missing_context_is_an_error():
+    flow, x = adapted(), vectors(8)
     for call in (
         lambda: flow.log_prob(x),
         lambda: flow.sample(2),
@@ -167,8 +167,8 @@ def test_data_must_come_first():
 
 
 def test_a_loaded_flow_takes_the_same_contexts(tmp_path):
-    flow, x, given = made(), vectors(8), contexts(8)
+    flow, x, context = adapted(), vectors(8), contexts(8)
     flow.save(tmp_path / "flow.keras")
     again = keras.saving.load_model(tmp_path / "flow.keras")
-    np.testing.assert_allclose(again.log_prob(x, given), flow.log_prob(x, given), rtol=1e-5)
-    np.testing.assert_allclose(again.reconstruct(x, given), x, atol=1e-4)
+    np.testing.assert_allclose(again.log_prob(x, context), flow.log_prob(x, context), rtol=1e-5)
+    np.testing.assert_allclose(again.reconstruct(x, context), x, atol=1e-4)

@@ -1,4 +1,4 @@
-"""The Glow builder: densities and inverses of the whole, classes, levels, first batch, refusals."""
+"""The Glow builder: density and inverse, classes, levels, first batch, errors."""
 
 import itertools
 
@@ -74,10 +74,10 @@ def test_every_permutation_and_coupling_inverts_and_loads(permutation, coupling,
 
 
 @pytest.mark.parametrize("name", ["blog", "paper"])
-def test_every_parameter_is_trained_and_the_loss_falls(name):
-    # The networks end in zeros: what lies before has no gradient in the first step, only later.
+def test_all_weights_are_trained_and_the_loss_falls(name):
+    # The last layers of the networks are 0: earlier ones have no gradient in the first step.
     run = trained(name)
-    assert len(run.before) > 10 and not run.still
+    assert len(run.before) > 10 and not run.unchanged
     assert run.losses[-1] < run.losses[0] - 1
 
 
@@ -85,7 +85,7 @@ def test_every_parameter_is_trained_and_the_loss_falls(name):
     "shape,levels,sizes",
     [((8, 8, 3), 3, (96, 48, 48)), ((8, 4, 1), 2, (16, 16)), ((4, 4, 1), 1, (16,))],
 )
-def test_levels_cover_the_latent_once_the_finest_first(shape, levels, sizes):
+def test_levels_partition_the_latent_from_fine_to_coarse(shape, levels, sizes):
     flow = blog(image_shape=shape, levels=levels)
     cuts = flow.latent_levels
     assert tuple(s.stop - s.start for s in cuts) == sizes
@@ -93,7 +93,7 @@ def test_levels_cover_the_latent_once_the_finest_first(shape, levels, sizes):
     np.testing.assert_array_equal(covered, np.arange(flow.dims))
 
 
-def test_the_first_level_is_what_the_first_split_leaves_out():
+def test_the_first_level_is_the_output_of_the_first_split():
     flow, x = perturb(blog(levels=3, conditional_prior=False)), smooth_pictures(2)
     split = next(v for v in flow.encoder.layers if isinstance(v, layers.Split))
     out = array(keras.Model(flow.encoder.inputs[0], split.output[1])(x))
@@ -119,25 +119,25 @@ def test_a_temperature_for_each_level():
         flow.sample(2, [1.0, 0.5, 0.2])
 
 
-def test_adapt_starts_every_actnorm_in_order_in_one_pass(monkeypatch):
+def test_adapt_initialises_every_actnorm_in_one_pass(monkeypatch):
     flow, x = paper(steps=2), smooth_pictures(32)
     assert flow.needs_adapt and not blog().needs_adapt
     flow.adapt(x)
     assert not flow.needs_adapt
-    seen, plain = [], layers.Actnorm.encode
+    outputs, encode = [], layers.Actnorm.encode
 
-    def spied(self, x):
-        z, log_det = plain(self, x)
-        seen.append((self, array(z)))
+    def recorded(self, x):
+        z, log_det = encode(self, x)
+        outputs.append((self, array(z)))
         return z, log_det
 
-    monkeypatch.setattr(layers.Actnorm, "encode", spied)
-    with adapting(), Ledger():  # one step after another, which changes nothing more
+    monkeypatch.setattr(layers.Actnorm, "encode", recorded)
+    with adapting(), Ledger():  # runs the steps one by one; they are initialised already
         flow.encoder(x, training=True)
-    started = [z for norm, z in seen if norm.data_init]
-    # Two levels of two steps, each with one of its own and two in its network; the top has none.
-    assert len(started) == 2 * 2 * 3 and len(seen) == 13
-    for z in started:  # up to fresh noise of one bin
+    initialised = [z for norm, z in outputs if norm.data_init]
+    # Two levels of two steps, each with one actnorm and two in its network, and one at the top.
+    assert len(initialised) == 2 * 2 * 3 and len(outputs) == 13
+    for z in initialised:  # up to fresh noise of one bin
         np.testing.assert_allclose(z.mean((0, 1, 2)), 0, atol=0.03)
         np.testing.assert_allclose(z.std((0, 1, 2)), 1, atol=0.03)
 
@@ -157,7 +157,7 @@ def test_the_variants_are_as_documented():
         assert ends.tolist() == [[low, -low]]
 
 
-def test_the_noise_of_the_blog_gives_no_bits_and_the_reason_why():
+def test_the_noise_of_the_blog_has_no_bits_per_dim():
     flow = blog(noise="blog")
     x = smooth_pictures(4).astype("float32") / 255
     assert np.all(np.isfinite(array(flow.log_prob(ops.convert_to_tensor(x)))))

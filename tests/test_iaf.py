@@ -1,4 +1,4 @@
-"""IAF: MAF's inverse over the same weights, with samples and their densities in one pass."""
+"""IAF: the inverse of MAF over the same weights, and samples with their density in one pass."""
 
 import keras
 import numpy as np
@@ -35,13 +35,13 @@ def test_iaf_is_the_inverse_of_maf_over_the_same_weights():
     np.testing.assert_allclose(iaf.decode(x), maf.encode(x), atol=1e-5)
 
 
-def test_samples_come_with_the_density_that_log_prob_gives():
-    for flow, given in ((IAF(3, steps=2, hidden=(8,)), None), (posterior(), np.ones((20, 2)))):
+def test_the_density_of_samples_is_that_of_log_prob():
+    for flow, context in ((IAF(3, steps=2, hidden=(8,)), None), (posterior(), np.ones((20, 2)))):
         perturb(flow, 0.3)
-        given = None if given is None else given.astype("float32")
-        x, log_q = flow.sample_with_log_prob(20, given, seed=1)
+        context = None if context is None else context.astype("float32")
+        x, log_q = flow.sample_with_log_prob(20, context, seed=1)
         assert tuple(x.shape) == (20, 3) and tuple(log_q.shape) == (20,)
-        np.testing.assert_allclose(flow.log_prob(array(x), given), array(log_q), atol=1e-4)
+        np.testing.assert_allclose(flow.log_prob(array(x), context), array(log_q), atol=1e-4)
     other = MAF(3, steps=1, hidden=(8,), norm=None, mixture=2)
     x, log_q = other.sample_with_log_prob(20, seed=1)
     np.testing.assert_allclose(other.log_prob(array(x)), array(log_q), atol=1e-4)
@@ -51,7 +51,7 @@ def posterior():
     return IAF(3, steps=2, hidden=(8,), context_dims=2)
 
 
-def test_without_a_number_there_is_one_sample_for_each_context():
+def test_without_a_number_each_context_gets_one_sample():
     x, _ = posterior().sample_with_log_prob(context=ops.ones((7, 2)))
     assert tuple(x.shape) == (7, 3)
     with pytest.raises(ValueError, match="context for each sample. Received"):
@@ -66,9 +66,9 @@ class Bound(keras.Model):
         super().__init__()
         self.q, self.seed = posterior(), keras.random.SeedGenerator(0)
 
-    def call(self, given):
-        x, log_q = self.q.sample_with_log_prob(context=given, seed=self.seed)
-        target = -0.5 * ops.sum(((x - 2 * given[:, :1]) / 0.5) ** 2, -1) - 3 * np.log(0.5)
+    def call(self, context):
+        x, log_q = self.q.sample_with_log_prob(context=context, seed=self.seed)
+        target = -0.5 * ops.sum(((x - 2 * context[:, :1]) / 0.5) ** 2, -1) - 3 * np.log(0.5)
         return log_q - target + 1.5 * np.log(2 * np.pi)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -78,16 +78,16 @@ class Bound(keras.Model):
 def test_a_posterior_is_learned_through_its_samples():
     model = Bound()
     model.compile(keras.optimizers.Adam(0.03))
-    given = np.random.default_rng(0).normal(size=(512, 2)).astype("float32")
-    losses = model.fit(given, batch_size=64, epochs=20, verbose=0).history["loss"]
+    context = np.random.default_rng(0).normal(size=(512, 2)).astype("float32")
+    losses = model.fit(context, batch_size=64, epochs=20, verbose=0).history["loss"]
     assert -0.02 < losses[-1] < 0.3 < 1 < losses[0]
-    x, _ = model.q.sample_with_log_prob(2000, given[:1].repeat(2000, 0), seed=0)
-    np.testing.assert_allclose(array(x).mean(axis=0), 2 * given[0, 0], atol=0.25)
+    x, _ = model.q.sample_with_log_prob(2000, context[:1].repeat(2000, 0), seed=0)
+    np.testing.assert_allclose(array(x).mean(axis=0), 2 * context[0, 0], atol=0.25)
     np.testing.assert_allclose(array(x).std(axis=0), 0.5, atol=0.2)
 
 
 @pytest.mark.slow
-def test_given_data_train_it_too_through_the_loop():
+def test_it_can_be_trained_on_data_through_the_loop():
     flow = IAF(3, steps=2, hidden=(8,), standardize=True)
     x = vectors(64, 3)
     flow.adapt(x)

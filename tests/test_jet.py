@@ -1,4 +1,4 @@
-"""The Jet builder: density and inverse of the whole, who moves whom, classes, refusals."""
+"""The Jet builder: density and inverse, what each coupling transforms, classes, errors."""
 
 import functools
 
@@ -21,7 +21,7 @@ def small(**options):
 
 
 MAPS = {
-    "patches-alone": lambda: small(image_shape=(4, 4, 2), steps=6, patch=1, every=1),
+    "patches-only": lambda: small(image_shape=(4, 4, 2), steps=6, patch=1, every=1),
     "oblong": lambda: small(image_shape=(4, 4, 1), steps=2, patch=(2, 1), heads=2),
     "odd-channels": lambda: small(image_shape=(1, 3, 3), patch=1, spatial=(), blocks=2),
     "classes": lambda: small(image_shape=(4, 4, 1), steps=2, classes=CLASSES),
@@ -41,7 +41,7 @@ def trained():
 
 
 def patches(x):
-    """Pictures of levels as the flow's affine map has them, one vector a patch."""
+    """Pixels scaled as by the flow, with one vector for each patch."""
     return array(cut_patches((2 * x.astype("float32") + 1) / 256 - 1, (8, 8, 1), (2, 2)))
 
 
@@ -58,18 +58,18 @@ def test_the_log_det_is_that_of_the_whole_jacobian(name, float64):
 
 def test_round_trip_after_training():
     flow, x = trained().flow, smooth_pictures(16)
-    given = with_labels(flow, x)
-    np.testing.assert_array_equal(flow.reconstruct(*given), x)
+    inputs = with_labels(flow, x)
+    np.testing.assert_array_equal(flow.reconstruct(*inputs), x)
     whole, floats = Whole(flow), (x / 256).astype("float32")
-    latent = array(whole.model([floats, given[1]]))
-    np.testing.assert_allclose(array(whole.inverse([latent, given[1]])), floats, atol=1e-5)
-    sample = flow.sample(16, temperature=0.7, seed=0, context=given[1])
+    latent = array(whole.model([floats, inputs[1]]))
+    np.testing.assert_allclose(array(whole.inverse([latent, inputs[1]])), floats, atol=1e-5)
+    sample = flow.sample(16, temperature=0.7, seed=0, context=inputs[1])
     assert sample.shape == x.shape and sample.dtype == "uint8"
 
 
-def test_every_parameter_is_trained_and_the_loss_falls():
+def test_all_weights_are_trained_and_the_loss_falls():
     run = trained()
-    assert len(run.before) > 60 and not run.still
+    assert len(run.before) > 60 and not run.unchanged
     assert run.losses[-1] < run.losses[0] - 1
 
 
@@ -93,16 +93,16 @@ ROW, COLUMN = np.indices((4, 4))
         ("rows", ROW % 2 == 1),
     ],
 )
-def test_who_moves_whom(pattern, moves, steps):
+def test_couplings_of_patches_transform_one_half(pattern, moves, steps):
     flow, x = small(steps=steps, every=1, spatial=(pattern,)), smooth_pictures(2)
     last = [v for v in flow.encoder.layers if isinstance(v, Coupling)][-1]
     perturb(last)
     moved = array(flow.encoder(x)).reshape(2, 4, 4, 4) != patches(x).reshape(2, 4, 4, 4)
-    wanted = moves if steps == 1 else ~moves
-    np.testing.assert_array_equal(moved, np.broadcast_to(wanted[..., None], moved.shape))
+    expected = moves if steps == 1 else ~moves
+    np.testing.assert_array_equal(moved, np.broadcast_to(expected[..., None], moved.shape))
 
 
-def test_the_kinds_of_couplings_are_as_in_the_paper():
+def test_the_couplings_are_those_of_the_paper():
     flow = Jet(**{**SIZES, "steps": 11, "hidden": 64, "blocks": 2})
     couplings = [v for v in flow.encoder.layers if isinstance(v, Coupling)]
     tokens = [v.net_shape[1] for v in couplings]
@@ -121,7 +121,7 @@ def test_a_seed_fixes_the_permutations():
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_a_class_moves_the_density_and_is_asked_for():
+def test_the_density_depends_on_the_class_which_is_required():
     flow, x = perturb(eager(small(classes=CLASSES))), smooth_pictures(1)
     x = np.repeat(x, CLASSES, axis=0)
     z = flow.encode(x, np.arange(CLASSES))

@@ -1,4 +1,4 @@
-"""MADE: what each output sees, in each order, and the loop that inverts what it parametrizes."""
+"""MADE: which inputs each output depends on, and the loop that inverts autoregressive maps."""
 
 import keras
 import numpy as np
@@ -15,27 +15,27 @@ NETS = {
     "natural": {"order": "natural"},
     "reversed": {"order": "reversed"},
     "random": {"order": "random", "seed": 3},
-    "given": {"order": [2, 0, 4, 1, 3]},
+    "listed": {"order": [2, 0, 4, 1, 3]},
     "deep": {"order": "random", "hidden": (16, 24, 16), "seed": 1},
     "residual": {"order": "reversed", "hidden": (16,) * 5, "residual": True},
     "tanh": {"order": "natural", "activation": "tanh"},
 }
 
 
-def made(name, outputs=2, context=0):
+def make_net(name, outputs=2, context=0):
     net = MADE(outputs, **{"hidden": (16, 16), **NETS[name]})
     x = np.zeros((1, DIMS), "float32")
     net([x, np.zeros((1, context), "float32")] if context else x)
     return perturb(net, 0.5)
 
 
-def place(net):
-    """When each dimension becomes known."""
+def positions(net):
+    """The position of each dimension in the order."""
     return np.argsort(array(net.known))
 
 
-def seen(net, inputs=DIMS, context=None, points=4):
-    """How much output i moves with input j, by the Jacobian at a few points."""
+def sensitivity(net, inputs=DIMS, context=None, points=4):
+    """The largest absolute derivative of output i by input j at a few points."""
     x = np.random.default_rng(0).normal(size=(points, inputs)).astype("float32")
     rows = []
     for i in range(DIMS):
@@ -48,33 +48,33 @@ def seen(net, inputs=DIMS, context=None, points=4):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_the_jacobian_is_zero_but_for_the_dimensions_before(name):
-    net = made(name)
-    when = place(net)
-    before = when[None, :] < when[:, None]
-    moved = seen(net)
-    assert np.all(moved[~before] == 0)
-    assert np.all(moved[before] > 1e-6)
+def test_outputs_depend_only_on_the_dimensions_before(name):
+    net = make_net(name)
+    position = positions(net)
+    before = position[None, :] < position[:, None]
+    derivatives = sensitivity(net)
+    assert np.all(derivatives[~before] == 0)
+    assert np.all(derivatives[before] > 1e-6)
 
 
-def test_orders_are_what_they_say():
-    assert array(made("natural").known).tolist() == [0, 1, 2, 3, 4]
-    assert array(made("reversed").known).tolist() == [4, 3, 2, 1, 0]
-    assert array(made("given").known).tolist() == [2, 0, 4, 1, 3]
-    first, again = made("random"), made("random")
+def test_orders_follow_their_names():
+    assert array(make_net("natural").known).tolist() == [0, 1, 2, 3, 4]
+    assert array(make_net("reversed").known).tolist() == [4, 3, 2, 1, 0]
+    assert array(make_net("listed").known).tolist() == [2, 0, 4, 1, 3]
+    first, again = make_net("random"), make_net("random")
     np.testing.assert_array_equal(array(first.known), array(again.known))
     assert sorted(array(first.known)) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("name", ["natural", "reversed", "residual"])
-def test_every_output_sees_the_context_the_first_one_too(name):
-    net = made(name, context=3)
+def test_every_output_depends_on_the_context_including_the_first(name):
+    net = make_net(name, context=3)
     x = ops.convert_to_tensor(np.random.default_rng(1).normal(size=(4, DIMS)).astype("float32"))
-    assert np.all(seen(net, inputs=3, context=x) > 1e-6)
+    assert np.all(sensitivity(net, inputs=3, context=x) > 1e-6)
 
 
 def test_a_residual_network_has_the_activation_before_every_layer_but_the_first():
-    net, x = made("residual"), np.random.default_rng(0).normal(size=(4, DIMS)).astype("float32")
+    net, x = make_net("residual"), np.random.default_rng(0).normal(size=(4, DIMS)).astype("float32")
     relu = lambda h: np.maximum(h, 0)  # noqa: E731
     kernels = [array(layer.masked()) for layer in net.dense]
     biases = [array(layer.bias) for layer in net.dense]
@@ -82,36 +82,36 @@ def test_a_residual_network_has_the_activation_before_every_layer_but_the_first(
     for k in (1, 3):
         inner = relu(h) @ kernels[k] + biases[k]
         h = h + relu(inner) @ kernels[k + 1] + biases[k + 1]
-    wanted = relu(h) @ kernels[5] + biases[5]
-    np.testing.assert_allclose(array(net(x)).reshape(4, -1), wanted, rtol=1e-4, atol=1e-4)
-    assert np.abs(h @ kernels[5] + biases[5] - wanted).max() > 0.1
+    expected = relu(h) @ kernels[5] + biases[5]
+    np.testing.assert_allclose(array(net(x)).reshape(4, -1), expected, rtol=1e-4, atol=1e-4)
+    assert np.abs(h @ kernels[5] + biases[5] - expected).max() > 0.1
 
 
 @pytest.mark.parametrize("hidden", [(2,), (3, 7), (1, 1)])
-def test_fewer_units_than_dimensions_keep_the_property(hidden):
+def test_fewer_units_than_dimensions_stay_autoregressive(hidden):
     net = MADE(2, hidden=hidden)
     net(np.zeros((1, DIMS), "float32"))
     perturb(net, 0.5)
-    assert np.all(seen(net)[np.triu_indices(DIMS)] == 0)
+    assert np.all(sensitivity(net)[np.triu_indices(DIMS)] == 0)
 
 
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("context", [0, 3])
-def test_the_loop_finds_what_repeated_calls_find(name, context):
-    net, rng = made(name, context=context), np.random.default_rng(2)
+def test_sequential_agrees_with_repeated_calls(name, context):
+    net, rng = make_net(name, context=context), np.random.default_rng(2)
     z = rng.normal(size=(6, DIMS)).astype("float32")
-    given = rng.normal(size=(6, context)).astype("float32") if context else None
+    context_values = rng.normal(size=(6, context)).astype("float32") if context else None
     x = np.zeros_like(z)
     for _ in range(DIMS):
-        params = array(net([x, given] if context else x))
+        params = array(net([x, context_values] if context else x))
         x = z - params[..., 0]
-    found, total = net.sequential(
+    result, total = net.sequential(
         ops.convert_to_tensor(z),
         lambda z, params: (z - params[:, 0], params[:, 1]),
-        None if given is None else ops.convert_to_tensor(given),
+        None if context_values is None else ops.convert_to_tensor(context_values),
     )
-    np.testing.assert_allclose(array(found), x, atol=1e-5)
-    params = array(net([x, given] if context else x))
+    np.testing.assert_allclose(array(result), x, atol=1e-5)
+    params = array(net([x, context_values] if context else x))
     np.testing.assert_allclose(array(total), params[..., 1].sum(axis=1), atol=1e-5)
 
 
@@ -133,10 +133,11 @@ def test_the_loop_is_traced_once_for_all_dimensions_and_sizes():
     layer = autoregressive(2, hidden=(16,))
     x = keras.Input((dims,))
     flow = Flow(keras.Model(x, layer(x)))
-    layer._solve = lambda z, p, solve=layer._solve: traced.append(1) or solve(z, p)
+    decode = layer._decode_dimension
+    layer._decode_dimension = lambda z, p: traced.append(1) or decode(z, p)
     for size in (3, 4, 5, 6):
         flow.decode(np.zeros((size, dims), "float32"))
-    if keras.backend.backend() == "torch":  # which compiles nothing
+    if keras.backend.backend() == "torch":  # torch compiles nothing
         assert len(traced) == 4 * dims
     else:
         assert len(traced) <= 8
@@ -166,7 +167,7 @@ def test_an_unseeded_order_is_saved_with_the_masks(tmp_path):
 
 
 @pytest.mark.parametrize("context", [False, True])
-def test_one_dimension_is_a_density_too(context):
+def test_one_dimension_works_too(context):
     layer = layers.MaskedAutoregressive(MADE(2, hidden=(4,)))
     x = np.linspace(-1, 1, 6, dtype="float32")[:, None]
     x = ops.convert_to_tensor(x)
@@ -187,6 +188,6 @@ def test_other_shapes_are_refused(shape):
         MADE().build(shape)
 
 
-def test_an_order_of_other_dimensions_is_refused():
+def test_a_list_that_is_not_an_order_of_the_dimensions_is_refused():
     with pytest.raises(ValueError, match=r"each of 0..3 once. Received"):
         MADE(order=[0, 1, 3]).build((None, 4))

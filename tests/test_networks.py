@@ -1,4 +1,4 @@
-"""Coupling networks: shapes, what they start as, borders, norms and penalties, saving."""
+"""Coupling networks: shapes, initial values, borders, norms and penalties, saving."""
 
 import keras
 import numpy as np
@@ -26,21 +26,21 @@ def pictures(*shape, seed=0):
 
 
 @pytest.mark.parametrize("size,padding", [(1, "valid"), (3, "valid"), (3, "same")])
-@pytest.mark.parametrize("few,many", [(2, 8), (8, 2), (3, 4)])
+@pytest.mark.parametrize("inputs,outputs", [(2, 8), (8, 2), (3, 4)])
 @pytest.mark.parametrize("sides", [(5, 4), (None, None)])
-def test_a_convolution_is_a_sum_over_its_taps(size, padding, few, many, sides):
-    conv = Convolution(many, size, padding=padding, activation="relu")
-    x, model = pictures(2, 5, 4, few), keras.Sequential([keras.Input((*sides, few)), conv])
+def test_a_convolution_is_a_sum_over_its_taps(size, padding, inputs, outputs, sides):
+    conv = Convolution(outputs, size, padding=padding, activation="relu")
+    x, model = pictures(2, 5, 4, inputs), keras.Sequential([keras.Input((*sides, inputs)), conv])
     perturb(model)
     pad = size // 2 if padding == "same" else 0
     around = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
     height, width = (side - size + 1 for side in around.shape[1:3])
-    wanted = array(conv.bias) + sum(
+    expected = array(conv.bias) + sum(
         around[:, i : i + height, j : j + width] @ array(conv.kernel)[i, j]
         for i in range(size)
         for j in range(size)
     )
-    np.testing.assert_allclose(array(model(x)), np.maximum(wanted, 0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(array(model(x)), np.maximum(expected, 0), rtol=1e-4, atol=1e-4)
 
 
 def flow_with(name):
@@ -57,7 +57,7 @@ def test_the_cost_of_a_coupling_counts_the_1x1_convolution():
 
 
 @every_network
-def test_only_channels_change_and_the_start_is_zero(name):
+def test_only_channels_change_and_the_output_starts_at_zero(name):
     network, x = NETWORKS[name](5), pictures(2, 3, 5, 2)
     y = array(network(x))
     assert y.shape == (2, 3, 5, 5) == network.compute_output_shape(x.shape)
@@ -67,7 +67,7 @@ def test_only_channels_change_and_the_start_is_zero(name):
 
 
 @every_network
-def test_a_step_of_training_moves_the_network_off_zero(name):
+def test_a_training_step_changes_the_output(name):
     flow, x = flow_with(name), pictures(8, 4, 2, 4)
     flow.compile(keras.optimizers.SGD(0.01), run_eagerly=keras.backend.backend() == "tensorflow")
     flow.fit(x, epochs=1, verbose=0)
@@ -75,7 +75,7 @@ def test_a_step_of_training_moves_the_network_off_zero(name):
 
 
 @every_network
-def test_a_saved_flow_has_its_network(name, tmp_path):
+def test_a_saved_flow_keeps_its_network(name, tmp_path):
     flow, x = flow_with(name), pictures(8, 4, 2, 4)
     flow.adapt(x)
     for weight in perturb(flow).non_trainable_variables:  # moving averages, not flags
@@ -125,13 +125,14 @@ def test_edge_pad_marks_the_border():
     assert not np.any(y[:, ~inside, :2])
 
 
-def test_with_edges_a_black_picture_has_a_border():
+def test_with_edges_the_border_of_a_black_picture_is_seen():
     spread = {}
     for edges in (True, False):
         network = ConvNet(1, 4, edges=edges)
         network.build((None, 5, 5, 1))
         last = array(perturb(network)(np.zeros((1, 5, 5, 1), "float32")))
-        spread[edges] = np.ptp(last[0, 1:-1, 1:-1])  # the last convolution pads the outermost ring
+        # The last convolution pads the outermost pixels.
+        spread[edges] = np.ptp(last[0, 1:-1, 1:-1])
     assert spread[True] > 0.01 and spread[False] < 1e-6
 
 
@@ -146,9 +147,9 @@ def test_weight_norm_kernels_have_the_norm_of_their_gain():
     dots[[0, 1], 2, 2, [0, 1]] = 1
 
     def kernel_of(conv):
-        """The answer to one bright pixel is the kernel, upside down."""
-        answers = array(conv(dots)) - array(conv.bias)
-        return np.moveaxis(answers[:, 3:0:-1, 3:0:-1], 0, 2)
+        """The response to a single bright pixel is the flipped kernel."""
+        response = array(conv(dots)) - array(conv.bias)
+        return np.moveaxis(response[:, 3:0:-1, 3:0:-1], 0, 2)
 
     kernel = kernel_of(conv)
     np.testing.assert_allclose(np.sqrt((kernel**2).sum((0, 1, 2))), np.abs(gain), atol=1e-4)
@@ -158,7 +159,7 @@ def test_weight_norm_kernels_have_the_norm_of_their_gain():
     np.testing.assert_allclose(kernel_of(conv), kernel, atol=1e-5)
 
 
-def test_the_penalty_on_gains_is_in_the_loss_and_not_in_the_density():
+def test_the_penalty_on_gains_is_part_of_the_loss_but_not_of_the_density():
     flow, x = flow_with("residual"), ops.convert_to_tensor(pictures(4, 4, 2, 4))
     perturb(flow)
     gains = [array(w) for w in flow.trainable_variables if w.name == "gain"]
@@ -170,7 +171,7 @@ def test_the_penalty_on_gains_is_in_the_loss_and_not_in_the_density():
     assert not free.losses
 
 
-def test_the_scale_at_the_end_of_glows_network_is_three_times_as_fast():
+def test_the_last_scale_of_glows_network_is_exp_3k():
     network, x = ConvNet(2, 4, actnorm=True), pictures(2, 4, 4, 1)
     network.build(x.shape)
     perturb(network)

@@ -1,4 +1,4 @@
-"""The NICE builder: both variants, the sign of its couplings, its density by hand."""
+"""The NICE builder: both variants, the sign of its couplings, its density computed in NumPy."""
 
 import keras
 import numpy as np
@@ -41,8 +41,8 @@ def test_scale_init(variant, scale_init):
         np.testing.assert_allclose(flow.encode(x).std(0), 1, atol=0.1)
 
 
-def test_the_first_part_passes_and_the_network_is_subtracted():
-    """The negative direction: data to latent is x2 - m(x1)."""
+def test_the_first_part_is_kept_and_the_network_is_subtracted():
+    """From data to latent, x2 becomes x2 - m(x1)."""
     x1, x2, shift = (np.full((1, 2), v, "float32") for v in (1.0, 5.0, 3.0))
     z1, z2 = arrays(layers.AddCouple()([x1, x2, shift]))
     assert z1[0, 0] == 1 and z2[0, 0] == 2
@@ -50,7 +50,7 @@ def test_the_first_part_passes_and_the_network_is_subtracted():
     assert back[0, 0] == 5
 
 
-def by_hand(flow, x, activation):
+def in_numpy(flow, x, activation):
     """NICE in NumPy from the weights: reverse, even and odd, odd minus net(even), interleave."""
     networks = [layer for layer in flow.encoder.layers if isinstance(layer, keras.Sequential)]
     for network in networks:
@@ -64,24 +64,24 @@ def by_hand(flow, x, activation):
     return x * np.exp(kernel), kernel.sum()
 
 
-def test_log_prob_of_the_blog_variant_by_hand():
+def test_log_prob_of_the_blog_variant():
     flow, x = perturb(NICE(**SMALL)), inputs("blog")
-    z, log_det = by_hand(flow, x, activation=True)
-    wanted = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1) + log_det
+    z, log_det = in_numpy(flow, x, activation=True)
+    expected = -0.5 * (z**2 + np.log(2 * np.pi)).sum(-1) + log_det
     np.testing.assert_allclose(flow.encode(x), z, atol=1e-5)
-    np.testing.assert_allclose(flow.log_prob(x), wanted, rtol=1e-4)
+    np.testing.assert_allclose(flow.log_prob(x), expected, rtol=1e-4)
 
 
-def test_bits_per_dim_of_the_paper_variant_by_hand():
+def test_bits_per_dim_of_the_paper_variant():
     flow, x = perturb(NICE(variant="paper", seed=0, **SMALL)), inputs("paper", n=4)
-    middle, log_det = by_hand(flow, (x + 0.5) / 256, activation=False)
+    middle, log_det = in_numpy(flow, (x + 0.5) / 256, activation=False)
     np.testing.assert_allclose(flow.encode(x), middle, atol=1e-4)
     noise = np.random.default_rng(0).uniform(size=(4000, 4, 5))
-    z, _ = by_hand(flow, ((x + noise) / 256).reshape(-1, 5), activation=False)
+    z, _ = in_numpy(flow, ((x + noise) / 256).reshape(-1, 5), activation=False)
     nll = (np.logaddexp(0, z) + np.logaddexp(0, -z)).sum(-1) - log_det + 5 * np.log(256)
-    wanted = nll.reshape(4000, 4).mean(0) / (5 * np.log(2))
+    expected = nll.reshape(4000, 4).mean(0) / (5 * np.log(2))
     bits = flow.bits_per_dim(np.tile(x, (4000, 1)), batch_size=16000).reshape(4000, 4)
-    np.testing.assert_allclose(bits.mean(0), wanted, atol=1e-3)
+    np.testing.assert_allclose(bits.mean(0), expected, atol=1e-3)
 
 
 def test_variants_differ_as_documented():

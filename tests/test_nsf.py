@@ -1,4 +1,4 @@
-"""Neural spline flows: both kinds learn what affine steps of the same size cannot."""
+"""Neural spline flows of both kinds: densities, learning, contexts, options."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def test_round_trip_and_density(kind, dims):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_far_peaks_are_learned(kind):
+def test_separate_peaks_are_learned(kind):
     rng = np.random.default_rng(0)
     x = (0.1 * rng.normal(size=(512, 2)) + rng.choice([-1, 1], (512, 2))).astype("float32")
     flow = trained(NSF(2, kind=kind, seed=0, **SMALL), x, epochs=10, rate=0.02)
@@ -50,11 +50,11 @@ def test_contexts_and_classes(kind, tmp_path):
     flow.save(tmp_path / "nsf.keras")
     again = keras.models.load_model(tmp_path / "nsf.keras")
     np.testing.assert_allclose(again.log_prob(x, labels), flow.log_prob(x, labels), atol=1e-4)
-    given = eager(NSF(3, kind=kind, context_dims=2, **SMALL))
-    assert given.sample(6, context=np.ones((2,), "float32")).shape == (6, 3)
+    conditional = eager(NSF(3, kind=kind, context_dims=2, **SMALL))
+    assert conditional.sample(6, context=np.ones((2,), "float32")).shape == (6, 3)
 
 
-def test_dropout_is_for_training():
+def test_dropout_acts_only_in_training():
     net = ResidualDense(3, hidden=16, dropout=0.5)
     x = vectors(8)
     net(x)

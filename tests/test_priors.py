@@ -1,4 +1,4 @@
-"""The three priors: normalised, sampled as they say, and trained where they have weights."""
+"""The three priors: normalised, sampled from their density, trained where they have weights."""
 
 import keras
 import numpy as np
@@ -46,7 +46,7 @@ def test_log_prob_sums_over_the_axes_of_a_sample(name):
 
 @every_prior
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_samples_have_its_moments(name, temperature):
+def test_samples_have_the_moments_of_the_prior(name, temperature):
     prior, (_, std) = make(name, 2), PRIORS[name]
     mean, std = np.zeros(2), np.full(2, std)
     if prior.weights:
@@ -66,7 +66,7 @@ def test_samples_at_temperature_zero_are_the_mode(name):
 
 
 @every_prior
-def test_seeds(name):
+def test_a_seed_fixes_the_samples(name):
     prior = make(name, 3)
     one, two, other = (array(prior.sample(4, seed=s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, two)

@@ -1,4 +1,4 @@
-"""The RealNVP builder: density and inverse of the whole, levels, batch norm, refusals."""
+"""The RealNVP builder: density and inverse, levels, batch normalisation, errors."""
 
 import keras
 import numpy as np
@@ -18,8 +18,8 @@ MAPS = {
 }
 
 
-def moved(flow):
-    """Running statistics too, away from 0 and 1."""
+def perturb_all(flow):
+    """Changes weights and running statistics from their initial values."""
     perturb(flow)
     for layer in flow._flatten_layers():
         if isinstance(layer, layers.BatchNormFlow):
@@ -30,7 +30,7 @@ def moved(flow):
 
 @pytest.mark.parametrize("name", MAPS)
 def test_the_log_det_is_that_of_the_whole_jacobian(name, float64):
-    flow = moved(MAPS[name]())
+    flow = perturb_all(MAPS[name]())
     x = [np.random.default_rng(0).uniform(size=(2, *flow.data_shape))]
     whole = Whole(flow)
     log_det = encode(whole, x)[1]
@@ -45,13 +45,13 @@ def test_round_trip_after_training():
     np.testing.assert_allclose(back, floats, atol=1e-4)
 
 
-def test_every_parameter_is_trained_and_the_loss_falls():
+def test_all_weights_are_trained_and_the_loss_falls():
     run = trained("realnvp")
-    assert len(run.before) > 100 and not run.still
+    assert len(run.before) > 100 and not run.unchanged
     assert run.losses[-1] < run.losses[0] - 1
 
 
-def test_adapt_starts_the_running_statistics_of_all_scales():
+def test_adapt_sets_the_running_statistics_of_all_scales():
     flow, x = small(), smooth_pictures(32)
     norms = [v for v in flow._flatten_layers() if isinstance(v, layers.BatchNormFlow)]
     assert len(norms) == 3 + 3 + 4 and not any(norm.affine for norm in norms)
@@ -62,7 +62,7 @@ def test_adapt_starts_the_running_statistics_of_all_scales():
         assert np.abs(z[:, cut].mean()) < 0.1 and z[:, cut].std() == pytest.approx(1, abs=0.1)
 
 
-def test_levels_cover_the_latent_once_the_finest_first():
+def test_levels_partition_the_latent_from_fine_to_coarse():
     flow = small(image_shape=(8, 4, 3), levels=3)
     assert [s.stop - s.start for s in flow.latent_levels] == [48, 24, 24]
     assert flow.latent_levels[0].start == 0 and flow.latent_levels[-1].stop == flow.dims == 96

@@ -1,4 +1,4 @@
-"""TarFlow: what patches see, the cached loop, bits/dim, labels, guidance, denoising, saving."""
+"""TarFlow: causality, the cached loop, bits/dim, labels, guidance, denoising, saving."""
 
 import functools
 import itertools
@@ -44,7 +44,7 @@ def trained(noise, classes=CLASSES):
 
 
 @pytest.mark.parametrize("order", ["natural", "reversed", [1, 3, 0, 2]])
-def test_a_token_moves_by_those_before_it_in_the_order_and_by_no_other(order):
+def test_a_token_depends_only_on_itself_and_the_tokens_before(order):
     tokens, size = 4, 2
     layer = layers.TransformerAutoregressive(8, 2, heads=2, order=order)
     x = np.random.default_rng(0).normal(size=(1, tokens, size)).astype("float32")
@@ -54,29 +54,28 @@ def test_a_token_moves_by_those_before_it_in_the_order_and_by_no_other(order):
     points = np.repeat(x, flat, axis=0)
     which = ops.convert_to_tensor(np.eye(flat, dtype="float32").reshape(flat, tokens, size))
     jacobian = gradient(lambda v: layer.encode(v)[0] * which, points)
-    touched = np.abs(jacobian).reshape(tokens, size, tokens, size).max(axis=(1, 3)) > 0
-    place = np.argsort(list(layer.places))
-    np.testing.assert_array_equal(touched, place[:, None] >= place[None, :])
-    own = jacobian.reshape(tokens, size, tokens, size)[range(tokens), :, range(tokens), :]
-    # Within a token the map is elementwise: a triangular whole, whose log-det is a sum.
-    np.testing.assert_array_equal(own[:, ~np.eye(size, dtype=bool)], 0)
+    depends = np.abs(jacobian).reshape(tokens, size, tokens, size).max(axis=(1, 3)) > 0
+    positions = np.argsort(list(layer.places))
+    np.testing.assert_array_equal(depends, positions[:, None] >= positions[None, :])
+    blocks = jacobian.reshape(tokens, size, tokens, size)[range(tokens), :, range(tokens), :]
+    # Within a token the map is elementwise: the Jacobian is triangular and its log-det a sum.
+    np.testing.assert_array_equal(blocks[:, ~np.eye(size, dtype=bool)], 0)
 
 
 def by_full_passes(layer, z, context):
-    """Decodes as the cached loop should, with a pass of the network over all tokens for each."""
+    """Decodes without a cache, with a pass of the network over all tokens for each token."""
     x = np.zeros_like(z)
     for _ in range(z.shape[1]):
-        given = [ops.convert_to_tensor(v) for v in (layer._ordered(x), context)]
-        params = layer._pairs(layer.net(given))
-        x = array(
-            layer._restored(layer.map.decode(ops.convert_to_tensor(layer._ordered(z)), params)[0])
-        )
+        inputs = [ops.convert_to_tensor(v) for v in (layer._to_order(x), context)]
+        params = layer._shift_and_scale(layer.net(inputs))
+        ordered = ops.convert_to_tensor(layer._to_order(z))
+        x = array(layer._from_order(layer.map.decode(ordered, params)[0]))
     return x
 
 
 @pytest.mark.parametrize("floatx,tolerance", [("float32", 1e-4), ("float64", 1e-8)])
 @pytest.mark.parametrize("order", ["natural", "reversed", [4, 2, 0, 1, 3]])
-def test_the_cached_loop_is_decoding_by_full_passes(order, floatx, tolerance):
+def test_the_cached_loop_agrees_with_full_passes(order, floatx, tolerance):
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     layer = layers.TransformerAutoregressive(16, 3, heads=2, order=order)
@@ -102,7 +101,7 @@ def test_the_log_det_is_that_of_the_whole_jacobian(noise, alpha, float64):
 
 
 class Chain:
-    """The encoder of a flow of floats, as if it were one layer."""
+    """The encoder of a flow of floats, with the interface of a layer."""
 
     conditions = 1
 
@@ -127,20 +126,20 @@ def test_it_trains_inverts_and_samples(noise):
     np.testing.assert_array_equal(sample, flow.sample(3, context=labels(3), seed=0))
 
 
-def test_it_starts_as_the_identity_and_every_weight_trains():
+def test_it_starts_as_the_identity_and_all_weights_train():
     flow = small(noise="uniform", classes=CLASSES)
     x, y = pictures(4), labels(4)
     z = flow.encode(x, y)
-    whole = layers.Patchify(2)(2 * (x.astype("float32") + 0.5) / 256 - 1)
-    np.testing.assert_allclose(z, array(whole).reshape(4, -1), atol=1e-6)
+    patches = layers.Patchify(2)(2 * (x.astype("float32") + 0.5) / 256 - 1)
+    np.testing.assert_allclose(z, array(patches).reshape(4, -1), atol=1e-6)
     fresh, moved = small(classes=CLASSES), trained("gaussian")[0]
     pairs = zip(fresh.trainable_variables, moved.trainable_variables, strict=True)
-    still = [v.path for v, w in pairs if np.all(array(v) == array(w))]
-    assert len(fresh.trainable_variables) > 20 and not still
+    unchanged = [v.path for v, w in pairs if np.all(array(v) == array(w))]
+    assert len(fresh.trainable_variables) > 20 and not unchanged
 
 
 def test_bits_per_dim_are_those_of_a_density_that_sums_to_one():
-    """The bound on the probability of each of all pictures of one pixel, summed."""
+    """The bounds on the probabilities of all pictures of two pixels sum to 1."""
     levels = 4
     flow = small(image_shape=(1, 2, 1), patch=1, noise="uniform", levels_per_channel=levels)
     perturb(flow, 0.15)
@@ -148,7 +147,7 @@ def test_bits_per_dim_are_those_of_a_density_that_sums_to_one():
     x = np.repeat(every.reshape(-1, 1, 2, 1), 2000, axis=0)
     nats = flow.log_prob(x, batch_size=8000).reshape(len(every), -1)
     total = np.exp(nats.astype("float64")).mean(axis=1).sum()
-    # What is missing lies outside of the pixels' range.
+    # The rest of the mass lies outside of the range of pixels.
     floats = array(Whole(flow).inverse(flow.prior.sample(100_000, seed=0)))
     inside = np.mean(np.all((floats >= 0) & (floats < 1), axis=(1, 2, 3)))
     assert total == pytest.approx(inside, abs=0.01) and 0.04 < inside < 1
@@ -156,7 +155,7 @@ def test_bits_per_dim_are_those_of_a_density_that_sums_to_one():
     assert (2.0 ** (-2 * bits)).mean(axis=1).sum() == pytest.approx(total, rel=0.05)
 
 
-def test_labels_are_optional_and_minus_one_stands_for_none():
+def test_labels_are_optional_and_minus_one_means_none():
     flow, x, y = trained("gaussian")[0], pictures(8, "gaussian"), labels(8)
     free = flow.log_prob(x)
     np.testing.assert_allclose(flow.log_prob(x, np.full(8, -1)), free, rtol=1e-5)
@@ -178,21 +177,20 @@ def test_labels_are_dropped_in_training_only():
     np.testing.assert_array_equal(array(again(y, training=True)).sum(axis=1), kept)
 
 
-def guided_by_hand(layer, z, context, strength):
-    """Guidance as the paper has it, by full passes."""
+def guided_by_full_passes(layer, z, context, strength):
+    """Decodes with the guidance of the paper, without a cache."""
     x = np.zeros_like(z)
     none = np.zeros_like(context)
     for _ in range(z.shape[1]):
-        first = ops.convert_to_tensor(layer._ordered(x))
-        given, free = (array(layer.net([first, ops.convert_to_tensor(c)])) for c in (context, none))
-        params = layer._pairs(ops.convert_to_tensor(given + strength[..., None] * (given - free)))
-        x = array(
-            layer._restored(layer.map.decode(ops.convert_to_tensor(layer._ordered(z)), params)[0])
-        )
+        first = ops.convert_to_tensor(layer._to_order(x))
+        p, q = (array(layer.net([first, ops.convert_to_tensor(c)])) for c in (context, none))
+        params = layer._shift_and_scale(ops.convert_to_tensor(p + strength[..., None] * (p - q)))
+        ordered = ops.convert_to_tensor(layer._to_order(z))
+        x = array(layer._from_order(layer.map.decode(ordered, params)[0]))
     return x
 
 
-def test_guidance_moves_parameters_away_from_those_without_a_class():
+def test_guidance_extrapolates_from_parameters_without_a_class():
     layer = layers.TransformerAutoregressive(8, 2, heads=2, order="reversed")
     rng = np.random.default_rng(0)
     z, context = (rng.normal(size=s).astype("float32") for s in ((2, 5, 3), (2, 4)))
@@ -200,7 +198,8 @@ def test_guidance_moves_parameters_away_from_those_without_a_class():
     perturb(layer)
     strength = np.linspace(0, 2, 10, dtype="float32").reshape(2, 5)
     guided = array(layer.guided(*map(ops.convert_to_tensor, (z, context, strength))))
-    np.testing.assert_allclose(guided, guided_by_hand(layer, z, context, strength), atol=1e-4)
+    expected = guided_by_full_passes(layer, z, context, strength)
+    np.testing.assert_allclose(guided, expected, atol=1e-4)
     plain = array(layer.decode([ops.convert_to_tensor(v) for v in (z, context)])[0])
     none = array(layer.guided(*map(ops.convert_to_tensor, (z, context, 0 * strength))))
     np.testing.assert_allclose(none, plain, atol=1e-5)
@@ -212,18 +211,18 @@ def test_samples_with_guidance():
     eager_guided(flow)
     options = {"labels": y, "seed": 1}
     plain = flow.sample(6, **options)
-    nearly = flow.sample(6, guidance=1e-6, guidance_schedule="constant", **options)
-    np.testing.assert_allclose(nearly, plain, atol=1e-4)
+    weak = flow.sample(6, guidance=1e-6, guidance_schedule="constant", **options)
+    np.testing.assert_allclose(weak, plain, atol=1e-4)
     constant = flow.sample(6, guidance=2.0, guidance_schedule="constant", **options)
     assert np.abs(constant - plain).max() > 1e-4
-    by_hand = flow.sample(6, guidance=2.0, guidance_schedule=lambda t: 0 * t + 1, **options)
-    np.testing.assert_allclose(by_hand, constant, atol=1e-5)
+    by_function = flow.sample(6, guidance=2.0, guidance_schedule=lambda t: 0 * t + 1, **options)
+    np.testing.assert_allclose(by_function, constant, atol=1e-5)
     linear = flow.sample(6, guidance=2.0, batch_size=4, **options)
     np.testing.assert_allclose(linear, flow.sample(6, guidance=2.0, **options), atol=1e-5)
     assert np.abs(linear - constant).max() > 1e-5
-    each = flow.sample(2, guidance=2.0, labels=y[:3], seed=1, per_context=True)
+    per_context = flow.sample(2, guidance=2.0, labels=y[:3], seed=1, per_context=True)
     one_by_one = flow.sample(6, guidance=2.0, labels=np.repeat(y[:3], 2), seed=1)
-    np.testing.assert_allclose(each.reshape(6, *SHAPE), one_by_one, atol=1e-5)
+    np.testing.assert_allclose(per_context.reshape(6, *SHAPE), one_by_one, atol=1e-5)
 
 
 def eager_guided(flow):
@@ -244,22 +243,22 @@ def test_denoising_is_a_step_along_the_score():
     np.testing.assert_allclose(flow.sample(3, labels=y, seed=0), flow.denoise(raw, y), atol=1e-5)
 
 
-def test_denoising_takes_noise_off():
-    """Of a normal density the score step is the posterior mean, by the formula."""
+def test_denoising_gives_the_posterior_mean():
+    """For a normal density the posterior mean has a formula."""
     std, spread = 0.5, 2.0
     flow = small(image_shape=(1, 1, 1), patch=1, noise_std=2 * std, steps=1)
-    # As an affine map of all: N(1/2, spread^2 + std^2) of noisy data on [0, 1].
+    # One affine map, so that noisy data on [0, 1] have N(1/2, spread^2 + std^2).
     block = flow.encoder.get_layer("block_1")
     scale = -np.log(2 * np.hypot(spread, std))
     raw = scale / (1 - abs(scale) / 5)
     block.net.out.bias.assign(np.array([0.0, raw], "float32"))
     x = np.array([-1.0, 0.5, 3.0], "float32").reshape(3, 1, 1, 1)
-    wanted = x + std**2 * (0.5 - x) / (spread**2 + std**2)
-    np.testing.assert_allclose(flow.denoise(x), wanted, rtol=1e-5)
+    expected = x + std**2 * (0.5 - x) / (spread**2 + std**2)
+    np.testing.assert_allclose(flow.denoise(x), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "uniform"])
-def test_one_file_holds_it(noise, tmp_path):
+def test_a_saved_flow_gives_the_same_samples(noise, tmp_path):
     flow, y = trained(noise)[0], labels(4)
     flow.guided_decoder  # noqa: B018  (must not be saved)
     flow.save(tmp_path / "flow.keras")
@@ -272,7 +271,7 @@ def test_one_file_holds_it(noise, tmp_path):
     np.testing.assert_array_equal(again.sample(4, **options), flow.sample(4, **options))
 
 
-def test_a_compiled_flow_samples_as_an_eager_one(tmp_path):
+def test_a_compiled_flow_gives_the_samples_of_an_eager_one(tmp_path):
     flow, y = trained("gaussian")[0], labels(4)
     flow.save(tmp_path / "flow.keras")
     compiled = keras.saving.load_model(tmp_path / "flow.keras")
@@ -286,7 +285,7 @@ def test_a_compiled_flow_samples_as_an_eager_one(tmp_path):
     assert (tmp_path / "1.png").exists()
 
 
-def test_training_steps_take_the_low_precision_and_all_else_does_not():
+def test_only_training_steps_use_the_low_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     flow = perturb(small(classes=CLASSES))
     x, y = pictures(4, "gaussian"), labels(4)

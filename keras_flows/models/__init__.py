@@ -1,4 +1,4 @@
-"""One builder a paper; each returns a `keras_flows.Flow`; and a VAE."""
+"""One builder for each paper, which returns a `keras_flows.Flow`; and a VAE."""
 
 from keras_flows.models.glow import Glow
 from keras_flows.models.iaf import IAF

@@ -95,22 +95,15 @@ def Glow(
     x, h = pixels(image_shape, levels_per_channel, noise, seed)
     h = Rescale(-2 * options["offset"], options["offset"])(h)
     label = keras.Input((), dtype="int32", name="label") if classes else None
+    step_options = {"scale": scale, "paper": variant == "paper"}
+    step_options |= {name: options[name] for name in ("coupling", "permutation")}
     parts = []
     for level in range(levels):
         h = Squeeze()(h)
-        layers = [
-            layer
-            for i in range(options["steps"])
-            for layer in glow_step(
-                h.shape[-1],
-                hidden,
-                options["coupling"],
-                options["permutation"],
-                scale=scale,
-                paper=variant == "paper",
-                seed=None if seed is None else [seed, level, i],
-            )
-        ]
+        layers = []
+        for i in range(options["steps"]):
+            step_seed = None if seed is None else [seed, level, i]
+            layers += glow_step(h.shape[-1], hidden, seed=step_seed, **step_options)
         h = Chain(layers, name=f"level_{level + 1}")(h)
         if level < levels - 1:
             h, out = Split()(h)

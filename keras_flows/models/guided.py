@@ -1,6 +1,5 @@
 """`GuidedFlow`: sampling with guidance, and denoising by the model's own score."""
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -11,31 +10,14 @@ from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.sampling import temperature_per_dimension
 from keras_flows.layers.noise import GaussianNoise
-from keras_flows.layers.transformer import TransformerAutoregressive
-
-SCHEDULES = {"constant": np.ones_like, "linear": lambda t: t}
-
-
-class Guided(keras.layers.Layer):
-    """An autoregressive layer's `guided` decoding, as a layer of [z, context, strength]."""
-
-    def __init__(self, layer, **kwargs):
-        super().__init__(**kwargs)
-        self.layer = layer
-        self.built = True
-
-    def call(self, inputs):
-        return self.layer.guided(*inputs)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape[0]
+from keras_flows.models.guidance import in_place, make_guided_decoder, strength_factors
 
 
 @register
 class GuidedFlow(Flow):
-    """A `Flow` of `TransformerAutoregressive` layers, sampled with guidance and denoised.
+    """A `Flow` of `TransformerAutoregressive` layers with guidance and denoising of its samples.
 
-    What `TarFlow` builds. The encoder is a chain of flow layers.
+    `TarFlow` builds it. The encoder is a chain of flow layers.
     Paper: TarFlow (2412.06329) section 2.
 
     >>> flow.sample(10, labels=np.arange(10), guidance=2.0)
@@ -69,22 +51,22 @@ class GuidedFlow(Flow):
         guidance_schedule="linear",
         denoise=None,
     ):
-        """`n` samples of data, as `Flow.sample`, with guidance by the class and denoised.
+        """`n` samples of data, as `Flow.sample`, with guidance by the class and denoising.
 
-        With guidance w each layer's parameters p become p + w_i (p - q), where
-        q are those without a class.
+        With guidance w the parameters p of each layer become p + w_i (p - q),
+        where q are the parameters without a class.
 
         Args:
             labels: the same as `context`: one class for all samples, or one each.
-            guidance: w; 0 is none, 1 to 3 are usual.
-            guidance_schedule: w_i for the i-th patch: "constant", "linear", from 0
-                to w over the patches of a layer, or a function from an array
-                of shares of the way, 0 to 1, to one of factors of w.
-            denoise: whether samples take a step of the score, see `denoise`;
-                if None, where the flow was trained with Gaussian noise.
+            guidance: w; 0 for no guidance, usually 1 to 3.
+            guidance_schedule: w_i for the i-th patch: "constant"; "linear", which
+                grows from 0 to w over the patches of a layer; or a function
+                from an array of positions, 0 to 1, to an array of factors of w.
+            denoise: whether to denoise the samples, see `denoise`. None does so
+                if the flow was trained with Gaussian noise.
 
-        Raises ValueError for guidance without labels or in a flow that has
-        none to drop, and for denoising without Gaussian noise.
+        Raises ValueError for guidance without labels or in a flow that drops
+        no labels in training, and for denoising without Gaussian noise.
         """
         denoise = bool(self.noise_std) if denoise is None else denoise
         if denoise:
@@ -110,17 +92,18 @@ class GuidedFlow(Flow):
     def denoise(self, x, context=None, *, batch_size=32):
         """x + std^2 d log p(x | context) / dx: the mean of the clean data given noisy x.
 
-        Holds for a flow trained with Gaussian noise of that standard deviation
-        (Tweedie's formula); one forward and backward pass. Raises ValueError
-        for a flow trained with another noise. Paper: TarFlow (2412.06329) section 2.
+        This is Tweedie's formula, for a flow trained with Gaussian noise of
+        this standard deviation. It takes one forward and backward pass. Raises
+        ValueError for a flow trained with other noise. Paper: TarFlow
+        (2412.06329) section 2.
         """
         self._check_noise()
         x = self.inputs_spec.prepare(np.asarray(x, self.variable_dtype), context)
-        x, *given = x if self.conditional else [x]
+        parts = x if self.conditional else [x]
         return np.concatenate(
             [
-                self._denoised(*(part[i : i + batch_size] for part in (x, *given)))
-                for i in range(0, len(x), batch_size)
+                self._denoised(*(part[i : i + batch_size] for part in parts))
+                for i in range(0, len(parts[0]), batch_size)
             ]
         )
 
@@ -138,61 +121,24 @@ class GuidedFlow(Flow):
     def _decode_guided(self, z, context, guidance, schedule, batch_size):
         if not self.labels_optional or context is None:
             raise ValueError(
-                "Guidance needs labels, and a flow of classes whose labels are dropped in "
-                f"training. Received: labels={context}, guidance={guidance}, classes="
-                f"{self.classes}."
+                "Guidance needs labels, and a flow of classes that drops labels in training. "
+                f"Received: labels={context}, guidance={guidance}, classes={self.classes}."
             )
         z, labels = self.inputs_spec.prepare(ops.convert_to_numpy(z), context, latent=True)
         model = self.guided_decoder
-        factors = _factors(schedule, model.inputs[2].shape[1])
+        factors = strength_factors(schedule, model.inputs[2].shape[1])
         strength = np.broadcast_to(guidance * factors, (len(z), len(factors))).astype(z.dtype)
         size = self._batch_size(z, batch_size, even=True)
         return predict(model, [z, labels, strength], size, flow=self, verbose=0)
 
     @property
     def guided_decoder(self):
-        """[latent, label, strength a patch] to data, made when first asked for."""
+        """The model from [latent, label, strength of each patch] to data, built at first use."""
         if getattr(self, "_guided_decoder", None) is None:
-            decoder = self._make_guided_decoder()
+            decoder = make_guided_decoder(self)
             object.__setattr__(self, "_guided_decoder", lambda: decoder)
         return self._guided_decoder()
 
-    def _make_guided_decoder(self):
-        vector = next(v for v, _ in operations(self.encoder) if hasattr(v, "classes"))
-        steps = [v for v in self.chain if isinstance(v, TransformerAutoregressive)]
-        z = keras.Input(self.encoder.output_shape[1:], dtype=self.variable_dtype)
-        label = keras.Input((), dtype="int32")
-        strength = keras.Input((len(steps[0].places),), dtype=self.variable_dtype)
-        x, context = z, vector(label)
-        for layer in reversed(self.chain):
-            if layer in steps:
-                x = Guided(layer)([x, context, strength])
-            else:
-                x = layer.inverse()(x)
-        return in_place(keras.Model([z, label, strength], x, name=f"{self.name}_guided_decoder"))
-
     def __dir__(self):
-        # As for the decoder: Keras saves what dir() shows.
+        # Keras saves the attributes that dir() lists; see `Flow.__dir__`.
         return [name for name in super().__dir__() if name not in ("guided_decoder", "chain")]
-
-
-def in_place(decoder):
-    """The decoder, compiled by XLA on TensorFlow, which Keras leaves off on its CPU.
-
-    XLA does not copy the caches of keys and values at every step: at 196 patches
-    decoding takes a third of the time or less.
-    """
-    if keras.backend.backend() == "tensorflow":
-        decoder.jit_compile = True
-    return decoder
-
-
-def _factors(schedule, patches):
-    """What multiplies the guidance at each patch."""
-    if not callable(schedule) and schedule not in SCHEDULES:
-        raise ValueError(
-            f"guidance_schedule is one of {tuple(SCHEDULES)} or a function of shares from 0 to 1. "
-            f"Received: guidance_schedule={schedule!r}."
-        )
-    way = np.linspace(0, 1, patches)
-    return np.asarray(schedule(way) if callable(schedule) else SCHEDULES[schedule](way))

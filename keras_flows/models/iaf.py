@@ -51,13 +51,14 @@ def IAF(
     inputs, h, context = entry("IAF", dims, context_dims, classes, steps, standardize)
     if standardize:
         h = Standardize()(h)
-    made = {
+    options = {
         "hidden": widths("IAF", hidden, layers=2),
         "activation": activation,
         "residual": residual,
         "seed": seed,
     }
-    for each in orders("IAF", order, steps, dims, seed):
-        layer = MaskedAutoregressive(MADE(2, order=each, **made), log_scale_bound=log_scale_bound)
+    for step_order in orders("IAF", order, steps, dims, seed):
+        net = MADE(2, order=step_order, **options)
+        layer = MaskedAutoregressive(net, log_scale_bound=log_scale_bound)
         h = layer.inverse()([h, *context] if context else h)
     return Flow(keras.Model(inputs, h, name="encoder"), name=name)

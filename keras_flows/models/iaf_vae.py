@@ -7,27 +7,23 @@ from keras import ops
 from keras_flows.backend.devices import batch_mean
 from keras_flows.backend.state import KeepsState
 from keras_flows.core.flow_layer import FlowLayer, register
-from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
-from keras_flows.layers import CondActnorm, MaskedAutoregressive
+from keras_flows.models.posterior import POSTERIORS, make_posterior
 from keras_flows.models.sizes import check_dims, check_sizes, widths
-from keras_flows.models.vectors import orders
-from keras_flows.networks import MADE
 from keras_flows.priors import StandardNormal
 
-POSTERIORS = ("diagonal", "iaf")
 # Names that two arguments have in the configs of files saved by earlier versions.
 RENAMED = {"depth": "steps", "width": "posterior_hidden"}
 
 
 @register
 class VAE(KeepsState, keras.Model):
-    """Variational autoencoder of pictures whose pixels are drawn black or white at every pass.
+    """Variational autoencoder of pictures whose pixels are binarized at random in every pass.
 
-    p(z) = N(0, I), p(x|z) = Bernoulli(decoder(z)), q(z|x) = posterior(z | encoder(x)): a `Flow`
-    from z to normal draws. "diagonal" is z = mean + std * eps; "iaf" are inverse
-    autoregressive steps behind it, in one pass from eps to z. Pixels are 0..255, and x ~
-    Bernoulli(pixel / 255) in training and in evaluation; 0 and 255 stay.
+    p(z) = N(0, I), p(x|z) = Bernoulli(decoder(z)), q(z|x) = posterior(z | encoder(x)). The
+    posterior is a `Flow` from z to normal draws: "diagonal" is z = mean + std * eps; "iaf" adds
+    inverse autoregressive steps, which take one pass from eps to z. Pixels are 0..255, and x ~
+    Bernoulli(pixel / 255) in training and in evaluation, so that 0 and 255 do not change.
 
     Args:
         dims: pixels of a picture.
@@ -45,9 +41,9 @@ class VAE(KeepsState, keras.Model):
             applied to the sum over dimensions, averaged over the batch.
         seed: integer that fixes random orders and the noise.
 
-    Called, `predict`ed: log p(x|z) and log q(z|x) - log p(z) of one draw of z, nats, `(batch,)`
-    each; their difference is the variational lower bound and minus its mean the loss. Raises
-    ValueError for unknown options and sizes below 1.
+    A call and `predict` return log p(x|z) and log q(z|x) - log p(z) for one draw of z, in nats,
+    `(batch,)` each. Their difference is the variational lower bound; the loss is minus its mean.
+    Raises ValueError for unknown options and sizes below 1.
 
     >>> vae = VAE(784, posterior="iaf"); vae.compile("adam"); vae.fit(pixels)
     >>> vae.log_prob(pixels, samples=128).mean()
@@ -90,7 +86,7 @@ class VAE(KeepsState, keras.Model):
         self.free_nats = free_bits * latent
         self.encoder = _dense(dims, hidden, activation, name="encoder")
         self.decoder = _dense(latent, hidden[::-1], activation, dims, name="decoder")
-        self.posterior = _posterior(self.options)
+        self.posterior = make_posterior(self.options)
         self.prior = StandardNormal()
         self.prior.build((None, latent))
         self.noise = keras.random.SeedGenerator(seed)
@@ -102,13 +98,13 @@ class VAE(KeepsState, keras.Model):
         return self._terms(x, self.context(x))
 
     def binarize(self, pixels):
-        """Pixels 0..255 drawn black or white, as 0 and 1."""
-        share = ops.cast(pixels, self.variable_dtype) / 255
-        drawn = keras.random.uniform(ops.shape(share), dtype=self.variable_dtype, seed=self.noise)
-        return ops.cast(drawn < share, self.variable_dtype)
+        """Pixels 0..255 binarized at random: 1 with probability pixel / 255, else 0."""
+        p = ops.cast(pixels, self.variable_dtype) / 255
+        u = keras.random.uniform(ops.shape(p), dtype=self.variable_dtype, seed=self.noise)
+        return ops.cast(u < p, self.variable_dtype)
 
     def context(self, x):
-        """What the posterior sees of pictures of 0 and 1."""
+        """The context of the posterior, encoded from pictures of 0 and 1."""
         return ops.cast(self.encoder(x), self.variable_dtype)
 
     def likelihood(self, x, z):
@@ -130,37 +126,37 @@ class VAE(KeepsState, keras.Model):
         return batch_mean(kl - log_likelihood)
 
     def terms(self, pixels, samples, batch_size=1000):
-        """What a call gives of `samples` draws of z for each picture: arrays `(samples, n)`.
+        """The two terms of a call for `samples` draws of z of each picture, `(samples, n)` each.
 
-        Every picture is drawn black and white once, for all its draws of z.
+        Each picture is binarized once, for all its draws of z.
         """
-        found = []
+        batches = []
         for i in range(0, len(pixels), batch_size):
             x = self.binarize(ops.convert_to_tensor(pixels[i : i + batch_size]))
             context = self.context(x)
             draws = [self._terms(x, context) for _ in range(samples)]
-            found.append([np.stack([_numpy(part) for part in each]) for each in zip(*draws)])
-        return tuple(np.concatenate(parts, axis=1) for parts in zip(*found))
+            batches.append([np.stack([_numpy(term) for term in terms]) for terms in zip(*draws)])
+        return tuple(np.concatenate(terms, axis=1) for terms in zip(*batches))
 
     def log_prob(self, pixels, samples=128, batch_size=1000):
-        """log p(x) in nats, an array of one a picture, by importance sampling from the posterior.
+        """log p(x) of each picture in nats, by importance sampling from the posterior.
 
-        On average a lower bound, that rises with `samples` to the true value.
+        On average this is a lower bound, which rises to the true value with `samples`.
         """
         return log_mean_weight(*self.terms(pixels, samples, batch_size))
 
     def sample(self, n, temperature=1.0, seed=None, batch_size=None):
-        """`n` pictures from the prior, as each pixel's probability of being white."""
+        """`n` samples from the prior, as the probability of each pixel to be white."""
         return self.decode(self.prior.sample(n, temperature, seed), batch_size)
 
     def reconstruct(self, pixels, batch_size=None):
-        """Pictures of one draw of z for each, probabilities as in `sample`."""
+        """Reconstructions from one draw of z each, as probabilities like those of `sample`."""
         x = self.binarize(ops.convert_to_tensor(pixels))
         draws = self.posterior.sample_with_log_prob(context=self.context(x), seed=self.noise)
         return self.decode(draws[0], batch_size)
 
     def decode(self, z, batch_size=None):
-        """Each pixel's probability of being white."""
+        """The probability of each pixel to be white."""
         logits = predict(self.decoder, _numpy(z), batch_size, flow=self, verbose=0)
         return 1 / (1 + np.exp(-logits.astype("float32")))
 
@@ -175,7 +171,7 @@ class VAE(KeepsState, keras.Model):
 
 
 def log_mean_weight(log_likelihood, kl):
-    """log of the mean over draws of p(x|z) p(z) / q(z|x), from the terms `(samples, n)`."""
+    """log of the mean over draws of p(x|z) p(z) / q(z|x), from terms of shape `(samples, n)`."""
     weights = log_likelihood.astype("float64") - kl
     highest = weights.max(axis=0)
     return highest + np.log(np.mean(np.exp(weights - highest), axis=0))
@@ -185,19 +181,6 @@ def _dense(inputs, hidden, activation, outputs=None, name=None):
     layers = [keras.layers.Dense(width, activation) for width in hidden]
     layers += [keras.layers.Dense(outputs)] if outputs else []
     return keras.Sequential([keras.Input((inputs,)), *layers], name=name)
-
-
-def _posterior(options):
-    """q(z | context) as a flow from z to normal draws; its decoder is the way that is parallel."""
-    z = keras.Input((options["latent"],), name="z")
-    context = keras.Input((options["hidden"][-1],), name="context")
-    steps = options["steps"] if options["posterior"] == "iaf" else 0
-    made = {"hidden": options["posterior_hidden"], "activation": options["activation"]}
-    u = z
-    for order in orders("VAE", options["order"], steps, options["latent"], options["seed"]):
-        u = MaskedAutoregressive(MADE(2, order=order, **made)).inverse()([u, context])
-    u = CondActnorm().inverse()([u, context])
-    return Flow(keras.Model([z, context], u, name="encoder"), name="posterior")
 
 
 def _numpy(x):

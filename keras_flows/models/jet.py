@@ -18,7 +18,7 @@ from keras_flows.models.pictures import flat, pixels
 from keras_flows.models.sizes import check_image_shape, check_sizes
 from keras_flows.networks import VisionTransformer
 
-# How patches are halved, and the block of them that must divide the grid.
+# Patterns that split the patches into halves, with the block that must divide the grid.
 PATTERNS = {"checkerboard": (2, 2), "columns": (1, 2), "rows": (2, 1)}
 
 
@@ -83,9 +83,9 @@ def Jet(
     sizes = {"channels": hidden, "layers": blocks, "heads": heads, "expansion": expansion}
     rng = numpy_generator(seed)
     for i in range(steps):
-        turn, place = divmod(i, every)
-        if spatial and place == every - 1:
-            pattern, flip = spatial[turn // 2 % len(spatial)], turn % 2 == 1
+        cycle, position = divmod(i, every)
+        if spatial and position == every - 1:
+            pattern, flip = spatial[cycle // 2 % len(spatial)], cycle % 2 == 1
             pairing = neighbours(pattern, (*grid, h.shape[-1]))
         else:
             pairing, flip = [Permute(idxs=rng.permutation(h.shape[-1]))], False
@@ -101,19 +101,27 @@ def Jet(
 
 
 def neighbours(pattern, shape):
-    """Layers that join patches to pairs of one of each half, `(h w, d)` to `(h w / 2, 2d)`."""
+    """Layers that pair each patch with a neighbour of the other half.
+
+    `(h w, d)` to `(h w / 2, 2d)`.
+    """
     h, w, d = shape
     steps = [Reshape(shape, (h * w, d))]
-    if pattern == "checkerboard":  # the columns once every other row has its neighbours swapped
+    if pattern == "checkerboard":  # swap pairs of patches in every other row, then split columns
         numbers = np.arange(4 * d).reshape(4, d)
         swap = Permute(idxs=numbers[[0, 1, 3, 2]].ravel())
         steps += [Patchify((2, 2)), swap, UnPatchify(shape, (2, 2))]
     return [*steps, Patchify((2, 1) if pattern == "rows" else (1, 2))]
 
 
-def back(step):
-    """The inverse of a step, without its weights: `keras.models.clone_model` shares none."""
-    return Permute(idxs=np.argsort(step.idxs)) if isinstance(step, Permute) else step.inverse()
+def back(layer):
+    """The inverse of a layer, as a layer that does not hold it.
+
+    `keras.models.clone_model` does not keep shared layers.
+    """
+    if isinstance(layer, Permute):
+        return Permute(idxs=np.argsort(layer.idxs))
+    return layer.inverse()
 
 
 def _check_spatial(spatial):
@@ -128,6 +136,6 @@ def _check_grid(grid, spatial):
         block = PATTERNS[pattern]
         if any(side % size for side, size in zip(grid, block)):
             raise ValueError(
-                f"Halving patches by {pattern} needs a grid of them that {block} divides. "
-                f"Received: a grid of {grid}."
+                f"Splitting patches by {pattern} needs a grid of patches divisible by {block}. "
+                f"Received: a grid of {grid} patches."
             )

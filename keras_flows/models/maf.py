@@ -81,17 +81,18 @@ def MAF(
     if len(h.shape) > 2:
         h = flat_logits(h, alpha, seed)
     h = scaled(h, support, standardize)
-    made = {"hidden": hidden, "activation": activation, "residual": residual, "seed": seed}
-    made["last_initializer"] = STARTS[start]
-    drawn = orders("MAF", order, steps + 1, h.shape[-1], seed)
-    for each in drawn[:-1]:
-        layer = MaskedAutoregressive(MADE(2, order=each, **made), log_scale_bound=log_scale_bound)
+    options = {"hidden": hidden, "activation": activation, "residual": residual, "seed": seed}
+    options["last_initializer"] = STARTS[start]
+    *step_orders, prior_order = orders("MAF", order, steps + 1, h.shape[-1], seed)
+    for step_order in step_orders:
+        net = MADE(2, order=step_order, **options)
+        layer = MaskedAutoregressive(net, log_scale_bound=log_scale_bound)
         h = layer([h, *context] if context else h)
         h = NORMS[norm]()(h) if norm else h
     prior = None
     if mixture is not None:
-        own = {"hidden": hidden, "activation": activation, "order": drawn[-1]}
-        own |= {"classes": classes, "conditional": context_dims > 0}
-        own["standardize_context"] = standardize and context_dims > 0
-        prior = AutoregressiveMixture(mixture, **own)
+        options = {"hidden": hidden, "activation": activation, "order": prior_order}
+        options |= {"classes": classes, "conditional": context_dims > 0}
+        options["standardize_context"] = standardize and context_dims > 0
+        prior = AutoregressiveMixture(mixture, **options)
     return Flow(keras.Model(inputs, h, name="encoder"), prior, name=name)

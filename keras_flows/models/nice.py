@@ -73,7 +73,7 @@ def NICE(
 
 
 def coupling_net(dims, hidden, activation, name):
-    """From the even positions to the odd ones: ReLU layers, then one with `activation`."""
+    """A network from the even to the odd positions: ReLU layers, then one with `activation`."""
     layers = [keras.layers.Dense(width, activation="relu") for width in hidden]
     layers.append(keras.layers.Dense(dims // 2, activation=activation))
     return keras.Sequential([keras.Input((dims - dims // 2,)), *layers], name=name)

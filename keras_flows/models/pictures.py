@@ -1,4 +1,4 @@
-"""What the builders for pictures share: pixels in, one flat latent out."""
+"""Parts of the builders for pictures: the input with its noise, and one flat latent."""
 
 import math
 
@@ -23,10 +23,11 @@ def check_sides(name, image_shape, levels, squeezes):
 
 
 def pixels(image_shape, levels_per_channel, noise, seed):
-    """The input and [0, 1) pictures of it.
+    """The input, and the input scaled to [0, 1) with noise.
 
-    "uniform": integers with noise of one bin, so that bits/dim are defined;
-    "blog": floats in [0, 1], with the blog series' noise, in training only.
+    noise="uniform" takes integers and adds noise of one bin, so that bits/dim
+    are defined. noise="blog" takes floats in [0, 1] and adds the noise of the
+    blog series, in training only.
     """
     if noise == "uniform":
         dtype = "uint8" if levels_per_channel <= 256 else "int32"
@@ -39,12 +40,12 @@ def pixels(image_shape, levels_per_channel, noise, seed):
                 f"Received: levels_per_channel={levels_per_channel}."
             )
         x = keras.Input(image_shape, name="x")
-        # On [-1, 1], where the blog's pixels lie, this is U(0, 1/256).
+        # The blog's pixels lie in [-1, 1], where this is U(0, 1/256).
         return x, UniformNoise(0.0, 1 / 512, seed=seed)(x)
     raise ValueError(f"noise is 'uniform' or 'blog'. Received: noise={noise!r}.")
 
 
 def flat(parts):
-    """One vector of all parts, in their order."""
-    flat = [Reshape((math.prod(part.shape[1:]),))(part) for part in parts]
-    return Concat()(flat) if len(flat) > 1 else flat[0]
+    """All parts as one flat vector, in the same order."""
+    vectors = [Reshape((math.prod(part.shape[1:]),))(part) for part in parts]
+    return Concat()(vectors) if len(vectors) > 1 else vectors[0]

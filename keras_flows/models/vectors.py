@@ -1,4 +1,4 @@
-"""What the builders for vectors share: data and context in, the orders of autoregressive steps."""
+"""Parts of the builders for vectors: inputs, preprocessing, orders of autoregressive steps."""
 
 import math
 
@@ -49,18 +49,18 @@ def entry(builder, dims, context_dims, classes, steps, standardize, pictures=Fal
 
 
 def scaled(x, support, standardize):
-    """Columns within their limits on the whole line, and then of mean 0 and deviation 1."""
+    """Maps columns with limits to the whole line, then standardizes them."""
     x = x if support is None else Constrained(support)(x)
     return Standardize()(x) if standardize else x
 
 
 def flat_logits(x, alpha, seed):
-    """Logits of dequantized pixels, as vectors."""
+    """Logits of dequantized pixels, as flat vectors."""
     return Reshape((math.prod(x.shape[1:]),))(Logit(alpha)(Dequantize(256, seed=seed)(x)))
 
 
 def orders(builder, order, count, dims, seed):
-    """The orders of so many autoregressive layers one after another."""
+    """The order of the dimensions in each of `count` successive autoregressive layers."""
     if order == "alternating":
         return ["natural" if i % 2 == 0 else "reversed" for i in range(count)]
     if order == "random":

@@ -1,6 +1,7 @@
-"""Networks of the papers; any Keras layer or model may stand in a coupling network's place."""
+"""Networks of the papers; any other Keras layer or model may be a coupling network too."""
 
-from keras_flows.networks.convolutional import ConvNet, EdgePad, ResidualNet, WeightNormConv2D
+from keras_flows.networks.convolution import EdgePad, WeightNormConv2D
+from keras_flows.networks.convolutional import ConvNet, ResidualNet
 from keras_flows.networks.dense import ResidualDense
 from keras_flows.networks.made import MADE
 from keras_flows.transformers.transformer import CausalTransformer, VisionTransformer

@@ -1,16 +1,15 @@
 """Convolutional coupling networks of the papers."""
 
-import keras
 from keras import layers, ops
 
 from keras_flows.core.flow_layer import register
 from keras_flows.layers.actnorm import Actnorm
 from keras_flows.layers.scale import Scale
-from keras_flows.networks.convolution import Convolution, convolved
+from keras_flows.networks.convolution import Convolution, EdgePad, WeightNormConv2D
 
 
 class _Network(layers.Layer):
-    """A layer of layers, made in `build` and called one after another."""
+    """Base of networks with `outputs` output channels and `hidden` channels inside."""
 
     def __init__(self, outputs, hidden, **kwargs):
         super().__init__(**kwargs)
@@ -27,7 +26,8 @@ class _Network(layers.Layer):
     def get_config(self):
         return {**super().get_config(), "outputs": self.outputs, "hidden": self.hidden}
 
-    def _built(self, parts, shape):
+    def _build_in_turn(self, parts, shape):
+        """Builds each layer for the output shape of the one before."""
         for part in parts:
             part.build(shape)
             shape = part.compute_output_shape(shape)
@@ -35,42 +35,15 @@ class _Network(layers.Layer):
 
 
 @register
-class EdgePad(layers.Layer):
-    """Pads pictures by `size` zeros, with one channel more that is 1 there and 0 inside.
-
-    `(batch, h, w, c)` to `(batch, h + 2 size, w + 2 size, c + 1)`: a
-    convolution that follows can tell the border from black. Glow's code has it.
-
-    >>> y = Conv2D(64, 3)(EdgePad(1)(x))
-    """
-
-    def __init__(self, size=1, **kwargs):
-        super().__init__(**kwargs)
-        self.size = int(size)
-
-    def call(self, x):
-        around = [[0, 0], [self.size, self.size], [self.size, self.size], [0, 0]]
-        edge = ops.pad(ops.zeros_like(x[..., :1]), around, constant_values=1)
-        return ops.concatenate([ops.pad(x, around), edge], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        batch, h, w, c = input_shape
-        return (batch, h and h + 2 * self.size, w and w + 2 * self.size, c + 1)
-
-    def get_config(self):
-        return {**super().get_config(), "size": self.size}
-
-
-@register
 class ConvNet(_Network):
-    """Glow's coupling network: convolutions of 3x3, 1x1 and 3x3, ReLU between; starts at 0.
+    """Glow's coupling network: convolutions of 3x3, 1x1 and 3x3 with ReLU; its output starts at 0.
 
     Args:
-        outputs: channels that come out.
-        hidden: channels in between.
-        actnorm: as in the paper's code: an `Actnorm` in place of each bias of
-            the first two, and exp(3 k) on the channels that come out.
-        edges: `EdgePad` in place of zero padding.
+        outputs: output channels.
+        hidden: channels of the hidden layers.
+        actnorm: as in the paper's code, replace the biases of the first two
+            convolutions by `Actnorm` and multiply the output by exp(3 k).
+        edges: replace zero padding by `EdgePad`.
 
     Shapes: `(batch, h, w, c)` to `(batch, h, w, outputs)`. Paper: Glow
     (1807.03039) section 3.3 and 5.
@@ -83,8 +56,8 @@ class ConvNet(_Network):
         self.actnorm, self.edges = bool(actnorm), bool(edges)
 
     def build(self, input_shape):
-        # The policy of when it was made, which need not be that of when it is loaded.
-        options, own = {"dtype": self.dtype_policy}, self.variable_dtype
+        # The policy of this layer, which may differ from the global one when it is loaded.
+        options, dtype = {"dtype": self.dtype_policy}, self.variable_dtype
 
         def conv(filters, size, name, **more):
             pad = [EdgePad(size // 2, name=f"{name}_pad", **options)] if self.edges else []
@@ -96,12 +69,12 @@ class ConvNet(_Network):
             act = layers.Activation("relu", name=f"{name}_relu", **options)
             if not self.actnorm:
                 return [*conv(self.hidden, size, name, activation="relu")]
-            return [*conv(self.hidden, size, name, use_bias=False), Actnorm(dtype=own), act]
+            return [*conv(self.hidden, size, name, use_bias=False), Actnorm(dtype=dtype), act]
 
         last = conv(self.outputs, 3, "last", kernel_initializer="zeros")
-        scale = [Scale("zeros", factor=3.0, dtype=own)] if self.actnorm else []
+        scale = [Scale("zeros", factor=3.0, dtype=dtype)] if self.actnorm else []
         parts = [*hidden(3, "first"), *hidden(1, "middle"), *last, *scale]
-        self.parts = self._built(parts, input_shape)
+        self.parts = self._build_in_turn(parts, input_shape)
 
     def call(self, x):
         for part in self.parts:
@@ -113,61 +86,19 @@ class ConvNet(_Network):
 
 
 @register
-class WeightNormConv2D(layers.Layer):
-    """Convolution with kernel = gain * v / |v|, one gain a filter, zero padding.
-
-    Args:
-        filters, size: channels that come out, side of the kernel.
-        use_bias: whether there is a bias.
-        l2: penalty on the gains.
-
-    Paper: Salimans and Kingma (1602.07868) section 2.
-
-    >>> y = WeightNormConv2D(64, 3)(x)
-    """
-
-    def __init__(self, filters, size, use_bias=True, l2=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.filters, self.size = int(filters), int(size)
-        self.use_bias, self.l2 = bool(use_bias), float(l2)
-
-    def build(self, input_shape):
-        shape = (self.size, self.size, input_shape[-1], self.filters)
-        penalty = keras.regularizers.L2(self.l2) if self.l2 else None
-        self.v = self.add_weight(name="v", shape=shape, initializer="glorot_uniform")
-        self.gain = self.add_weight(
-            name="gain", shape=(self.filters,), initializer="ones", regularizer=penalty
-        )
-        if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
-
-    def call(self, x):
-        v = ops.convert_to_tensor(self.v)
-        kernel = v * (self.gain * ops.rsqrt(ops.sum(v * v, axis=(0, 1, 2)) + 1e-12))
-        y = convolved(x, kernel)
-        return y + self.bias if self.use_bias else y
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        own = {"filters": self.filters, "size": self.size}
-        return {**super().get_config(), **own, "use_bias": self.use_bias, "l2": self.l2}
-
-
-@register
 class ResidualNet(_Network):
-    """RealNVP's coupling network: residual blocks with skip connections; starts at 0.
+    """RealNVP's coupling network: residual blocks with skip connections; its output starts at 0.
 
-    The input and its negative, normalised, go through a 3x3 convolution and
-    `blocks` of two more, each after batch normalisation and ReLU, each block
-    added to what came in; 1x1 convolutions of all stages are summed,
-    normalised and brought to `outputs` channels by a plain 1x1 convolution.
-    The others are weight-normalised, with an L2 penalty on their gains.
+    The normalised input and its negative go through a 3x3 convolution and
+    then through residual blocks of two 3x3 convolutions, each after batch
+    normalisation and ReLU. 1x1 convolutions of the first convolution and of
+    each block are summed and normalised; a plain 1x1 convolution gives the
+    output. All other convolutions are weight-normalised, with an L2 penalty
+    on their gains.
 
     Args:
-        outputs: channels that come out.
-        hidden: channels in between.
+        outputs: output channels.
+        hidden: channels of the hidden layers.
         blocks: residual blocks.
         l2: penalty on the gains.
 

@@ -1,4 +1,4 @@
-"""Coupling networks of vectors."""
+"""Coupling networks for vectors."""
 
 from keras import layers, ops
 
@@ -7,16 +7,16 @@ from keras_flows.core.flow_layer import is_shape, register
 
 @register
 class ResidualDense(layers.Layer):
-    """Residual network of vectors, h <- h + W2 relu(W1 relu(h)), as in neural spline flows.
+    """Residual network for vectors, h <- h + W2 relu(W1 relu(h)), as in neural spline flows.
 
     Args:
-        outputs: numbers that come out; they start at 0.
-        hidden: width.
+        outputs: size of the output, which starts at 0.
+        hidden: width of the hidden layers.
         blocks: residual blocks of two layers.
-        dropout: share of the units left out in training, before each W2.
+        dropout: share of the units dropped in training, before each W2.
 
-    Shapes: `(batch, d)`, or a list of such, joined, the second a context, to
-    `(batch, outputs)`. Raises ValueError for sizes below 1. Paper: Neural
+    Shapes: `(batch, d)`, or a list of vectors that are concatenated, such as
+    [x, context], to `(batch, outputs)`. Raises ValueError for sizes below 1. Paper: Neural
     Spline Flows (1906.04032) appendix B.1.
 
     >>> z = Coupling(ResidualDense(3 * 23), "spline", split="halves")(x)  # x has 6 dimensions
@@ -39,8 +39,8 @@ class ResidualDense(layers.Layer):
         shape = (None, sum(shape[-1] for shape in shapes))
         self.dense = []
         for i, size in enumerate(sizes):
-            start = "zeros" if i == len(sizes) - 1 else "glorot_uniform"
-            layer = layers.Dense(size, kernel_initializer=start, dtype=self.dtype_policy)
+            initializer = "zeros" if i == len(sizes) - 1 else "glorot_uniform"
+            layer = layers.Dense(size, kernel_initializer=initializer, dtype=self.dtype_policy)
             layer.build(shape)
             self.dense.append(layer)
             shape = (None, size)
@@ -50,9 +50,9 @@ class ResidualDense(layers.Layer):
         h = ops.concatenate(x, axis=-1) if isinstance(x, (list, tuple)) else x
         first, *inner, last = self.dense
         h = first(h)
-        for one, two in zip(inner[::2], inner[1::2]):
-            u = ops.relu(one(ops.relu(h)))
-            h = h + two(self.drop(u, training=training) if self.drop else u)
+        for dense1, dense2 in zip(inner[::2], inner[1::2]):
+            u = ops.relu(dense1(ops.relu(h)))
+            h = h + dense2(self.drop(u, training=training) if self.drop else u)
         return last(ops.relu(h))
 
     def compute_output_shape(self, input_shape):
@@ -60,5 +60,5 @@ class ResidualDense(layers.Layer):
         return (*shape[:-1], self.outputs)
 
     def get_config(self):
-        own = {"hidden": self.hidden, "blocks": self.blocks, "dropout": self.dropout}
-        return {**super().get_config(), "outputs": self.outputs, **own}
+        config = {"hidden": self.hidden, "blocks": self.blocks, "dropout": self.dropout}
+        return {**super().get_config(), "outputs": self.outputs, **config}

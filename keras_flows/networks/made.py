@@ -1,65 +1,38 @@
-"""MADE: a masked network whose outputs for a dimension see only the dimensions before it."""
+"""MADE: a masked network whose outputs for a dimension depend only on the dimensions before."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_flows.backend.autodiff import loop
-from keras_flows.core.flow_layer import is_shape, numpy_generator, register
-from keras_flows.networks.walk import Walk
-
-
-class MaskedDense(keras.layers.Layer):
-    """A dense layer with connections cut: y = x (kernel * mask) + bias."""
-
-    def __init__(self, mask, kernel_initializer, **kwargs):
-        super().__init__(**kwargs)
-        self.cuts, self.kernel_initializer = np.asarray(mask, "float32"), kernel_initializer
-
-    def build(self, input_shape):
-        shape = self.cuts.shape
-        self.kernel = self.add_weight(
-            name="kernel", shape=shape, initializer=self.kernel_initializer
-        )
-        self.bias = self.add_weight(name="bias", shape=shape[1:], initializer="zeros")
-        self.mask = self.add_weight(
-            name="mask",
-            shape=shape,
-            initializer=lambda shape, dtype: ops.convert_to_tensor(self.cuts, dtype),
-            trainable=False,
-        )
-
-    def masked(self):
-        return ops.multiply(self.kernel, self.mask)
-
-    def call(self, x):
-        return x @ self.masked() + self.bias
+from keras_flows.core.flow_layer import is_shape, register
+from keras_flows.networks.known_units import KnownUnits
+from keras_flows.networks.masks import MaskedDense, dimension_order, layer_masks, unit_degrees
 
 
 @register
 class MADE(keras.layers.Layer):
-    """Masked autoencoder: outputs for a dimension depend on the dimensions before it alone.
+    """Masked autoencoder: outputs for a dimension depend only on the dimensions before it.
 
     Args:
-        outputs: numbers for each dimension, 2 for shift and scale.
+        outputs: number of outputs for each dimension, 2 for shift and scale.
         hidden: widths of the hidden layers.
         order: "natural", "reversed", "random", or a list of all dimensions in
-            the order in which they are known.
-        residual: whether hidden layers after the first come in pairs, each
-            pair added to what came in; all of one width then, an odd number.
-            The activation comes before each layer but the first, also before the last one;
-            nflows' residual MADE has none there, so that its weights give
-            other numbers here.
-        activation: a Keras activation, elementwise.
-        last_initializer: of the kernel to the outputs; at "zeros" a flow
+            the order in which they become known.
+        residual: whether the hidden layers after the first form residual blocks
+            of two layers. There must then be an odd number of hidden layers,
+            all of the same width. The activation precedes each layer but the
+            first, including the last one; nflows' residual MADE has no
+            activation there, so that its weights give other outputs here.
+        activation: an elementwise Keras activation.
+        last_initializer: initializer of the last kernel; with "zeros" a flow
             starts as the identity.
         seed: integer that fixes a random order.
 
     Shapes: `(batch, dims)`, or `[x, context]` with a context `(batch, c)` that
-    all outputs see, to `(batch, dims, outputs)`. Order and masks are weights:
-    they are saved with the model. Computes in the variable dtype, also under
-    a mixed policy: `sequential`, by which a flow is inverted, adds up in
-    another order than a call. Raises ValueError for options that do not go together.
+    all outputs depend on, to `(batch, dims, outputs)`. The order and the masks
+    are weights: they are saved with the model. Computes in the variable dtype
+    also under a mixed policy, because `sequential`, which inverts a flow, sums
+    in another order than a call. Raises ValueError for inconsistent options.
     Papers: MADE (1502.03509) section 4; residual, Neural Spline Flows
     (1906.04032) appendix B.1.
 
@@ -110,7 +83,7 @@ class MADE(keras.layers.Layer):
                 f"Received: input_shape={input_shape}."
             )
         self.dims = shape[-1]
-        order = self._drawn_order()
+        order = dimension_order(self.order, self.dims, self.seed)
         self.known = self.add_weight(
             name="order",
             shape=(self.dims,),
@@ -118,11 +91,8 @@ class MADE(keras.layers.Layer):
             initializer=lambda shape, dtype: ops.convert_to_tensor(order, dtype),
             trainable=False,
         )
-        self.units = [_degrees(width, self.dims, bool(context)) for width in self.hidden]
-        place = np.argsort(order) + 1
-        degrees = [place, *self.units]
-        masks = [b[None, :] >= a[:, None] for a, b in zip(degrees, degrees[1:])]
-        masks.append(np.repeat(place[None, :] > degrees[-1][:, None], self.outputs, axis=1))
+        self.units = [unit_degrees(width, self.dims, bool(context)) for width in self.hidden]
+        masks = layer_masks(order, self.units, self.outputs)
         self.dense = [self._masked(mask, last=mask is masks[-1]) for mask in masks]
         self.given = None
         if context:
@@ -132,26 +102,13 @@ class MADE(keras.layers.Layer):
             self.given.build(context[0])
 
     def _masked(self, mask, last):
-        start = self.last_initializer if last else "glorot_uniform"
-        layer = MaskedDense(mask, start, dtype=self.dtype_policy)
+        initializer = self.last_initializer if last else "glorot_uniform"
+        layer = MaskedDense(mask, initializer, dtype=self.dtype_policy)
         layer.build(None)
         return layer
 
-    def _drawn_order(self):
-        """Dimensions in the order in which they are known."""
-        if isinstance(self.order, str):
-            order = np.arange(self.dims)
-            if self.order == "random":
-                return numpy_generator(self.seed).permutation(self.dims)
-            return order[::-1].copy() if self.order == "reversed" else order
-        if sorted(self.order) != list(range(self.dims)):
-            raise ValueError(
-                f"order must hold each of 0..{self.dims - 1} once. Received: order={self.order}."
-            )
-        return np.array(self.order)
-
     def _network(self, x, dense):
-        """The outputs of x, where `dense(k, h)` is the k-th masked layer's of h."""
+        """The outputs for x, where `dense(k, h)` applies the k-th masked layer to h."""
         act, last = self.activation, len(self.hidden)
         h = dense(0, x)
         if not self.residual:
@@ -174,22 +131,22 @@ class MADE(keras.layers.Layer):
         return ops.reshape(y, (-1, self.dims, self.outputs))
 
     def sequential(self, sources, solve, context=None):
-        """What `solve` makes of the sources, one dimension after the other.
+        """Solves for one dimension after the other, given the outputs for the values before.
 
         Args:
             sources: `(batch, dims, ...)`.
-            solve: from a dimension's source `(batch, ...)` and its outputs
-                `(batch, outputs)` to its value and a number, `(batch,)` each.
+            solve: function from the source of a dimension `(batch, ...)` and its
+                outputs `(batch, outputs)` to its value and a term, `(batch,)` each.
             context: as in a call.
 
-        Returns the values, `(batch, dims)`, and the sums of the numbers,
-        `(batch,)`. One loop over the dimensions, in which each unit of the
-        network is computed once: it costs the arithmetic of one call.
+        Returns the values, `(batch, dims)`, and the sums of the terms,
+        `(batch,)`. It is one loop over the dimensions that computes each unit of
+        the network once, and so costs the arithmetic of one call.
         Differentiable.
         """
         self._check_context(context)
         kernels = [layer.masked() for layer in self.dense]
-        walk = Walk(self, kernels)
+        known_units = KnownUnits(self, kernels)
         batch = ops.shape(sources)[0]
         sums = [ops.broadcast_to(v.bias, (batch, v.bias.shape[0])) for v in self.dense]
         if context is not None:
@@ -198,13 +155,13 @@ class MADE(keras.layers.Layer):
         carry = (*sums, zeros[:, :1], zeros, zeros[:, 0])
 
         def body(i, carry):
-            *sums, x_before, values, total = carry
-            y = self._network(x_before, lambda k, h: walk.step(i, k, h, sums))
-            dim = ops.take(walk.order, i, axis=0)
-            value, number = solve(ops.take(sources, dim, axis=1), y)
-            here = ops.cast(ops.arange(self.dims, dtype="int32") == dim, values.dtype)
-            values = values + value[:, None] * here
-            return (*sums, value[:, None], values, total + number)
+            *sums, previous, values, total = carry
+            y = self._network(previous, lambda k, h: known_units.step(i, k, h, sums))
+            dim = ops.take(known_units.order, i, axis=0)
+            value, term = solve(ops.take(sources, dim, axis=1), y)
+            one_hot = ops.cast(ops.arange(self.dims, dtype="int32") == dim, values.dtype)
+            values = values + value[:, None] * one_hot
+            return (*sums, value[:, None], values, total + term)
 
         carry = loop(self.dims, body, carry)
         return carry[-2], carry[-1]
@@ -231,9 +188,3 @@ class MADE(keras.layers.Layer):
             "last_initializer": keras.initializers.serialize(self.last_initializer),
             "seed": self.seed,
         }
-
-
-def _degrees(width, dims, conditional):
-    """How many dimensions each unit sees: from 1 (0 with a context) to dims - 1, evenly."""
-    lowest = 0 if conditional else 1
-    return lowest + np.arange(width) * max(1, dims - lowest) // width

@@ -26,8 +26,8 @@ class StandardLogistic(Prior):
         return -FlowLayer.sum(ops.softplus(z) + ops.softplus(-z))
 
     def draw(self, shape, seed):
-        tiny = 1e-7
-        u = keras.random.uniform(shape, tiny, 1 - tiny, dtype=self.variable_dtype, seed=seed)
+        epsilon = 1e-7
+        u = keras.random.uniform(shape, epsilon, 1 - epsilon, dtype=self.variable_dtype, seed=seed)
         return ops.log(u) - ops.log1p(-u)
 
     def transform(self, u, temperature):

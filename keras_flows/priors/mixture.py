@@ -1,4 +1,4 @@
-"""An autoregressive mixture of Gaussians as a prior: MADE MoG, the base of MAF MoG."""
+"""An autoregressive mixture of Gaussians as a prior: MADE MoG, the prior of MAF MoG."""
 
 import math
 
@@ -15,20 +15,20 @@ from keras_flows.priors.prior import Prior
 
 @register
 class AutoregressiveMixture(Prior):
-    """Mixture of Gaussians a dimension, given those before it: MADE MoG.
+    """Mixture of Gaussians for each dimension, given the dimensions before: MADE MoG.
 
-    log p(z) = sum_i log sum_c w_ic N(z_i; m_ic, s_ic^2) nats, weights, means
-    and deviations from a `MADE` of z_1, ..., z_(i-1). `log_prob` takes one
-    evaluation of the network, `sample` goes dimension by dimension.
-    `temperature` scales the deviations of the components.
+    log p(z) = sum_i log sum_c w_ic N(z_i; m_ic, s_ic^2) nats. The weights,
+    means and standard deviations come from a `MADE` of z_1, ..., z_(i-1).
+    `log_prob` evaluates the network once; `sample` goes dimension by dimension.
+    `temperature` scales the standard deviations of the components.
 
     Args:
-        components: Gaussians a dimension.
-        hidden, order, activation, seed: of the `MADE`.
-        classes: of labels as the flow's context.
-        conditional: whether the flow's context, a vector, conditions the
-            prior too; so with classes.
-        standardize_context: whether a `StandardizeContext` is before it.
+        components: number of Gaussians for each dimension.
+        hidden, order, activation, seed: see `MADE`.
+        classes: number of labels, if the context of the flow is a label.
+        conditional: whether the prior depends on the context of the flow, a
+            vector. Always so with classes.
+        standardize_context: whether to apply `StandardizeContext` to the context.
 
     Shapes: latents `(batch, dims)`. Paper: MAF (1705.07057) sections 4 and 5.
 
@@ -56,9 +56,9 @@ class AutoregressiveMixture(Prior):
         self.components, self.classes = int(components), classes
         self.conditional = bool(conditional or classes)
         self.options = {"hidden": hidden, "order": order, "activation": activation, "seed": seed}
-        # At zero all components would stay alike for ever.
-        start = {"last_initializer": "glorot_uniform", "dtype": self.dtype_policy}
-        self.net = MADE(3 * self.components, name="net", **self.options, **start)
+        # With zeros all components would stay the same in training.
+        more = {"last_initializer": "glorot_uniform", "dtype": self.dtype_policy}
+        self.net = MADE(3 * self.components, name="net", **self.options, **more)
         self.one_hot = ClassVector(classes) if classes else None
         self.scaler = StandardizeContext(name="scaler") if standardize_context else None
 
@@ -91,20 +91,20 @@ class AutoregressiveMixture(Prior):
             self.scaler.adapt(context[0])
 
     def _components(self, params):
-        """Log weights, means and log deviations; these are bounded, as scales are in a flow."""
+        """Log weights, means and log standard deviations, bounded as log scales are in a flow."""
         weights, means, raw = ops.split(params, 3, axis=-1)
         return ops.log_softmax(weights, axis=-1), means, raw / (1 + ops.abs(raw) / 5.0)
 
     def log_prob(self, z, *context):
-        given = self._context(context)
-        params = self.net(z if given is None else [z, given])
+        context = self._context(context)
+        params = self.net(z if context is None else [z, context])
         weights, means, log_stds = self._components(params)
         u = (z[..., None] - means) * ops.exp(-log_stds)
-        each = weights - 0.5 * u * u - log_stds - 0.5 * math.log(2 * math.pi)
-        return ops.sum(ops.logsumexp(each, axis=-1), axis=-1)
+        terms = weights - 0.5 * u * u - log_stds - 0.5 * math.log(2 * math.pi)
+        return ops.sum(ops.logsumexp(terms, axis=-1), axis=-1)
 
     def draw(self, shape, seed):
-        """A normal draw for each dimension, then Gumbel draws, which choose the component."""
+        """A normal draw and, to choose the component, Gumbel draws for each dimension."""
         if not isinstance(seed, keras.random.SeedGenerator):
             seed = keras.random.SeedGenerator(seed)
         dtype = self.variable_dtype
@@ -114,18 +114,18 @@ class AutoregressiveMixture(Prior):
         return ops.concatenate([normal, -ops.log(-ops.log(uniform))], axis=-1)
 
     def transform(self, u, temperature, *context):
-        heat = temperature[:, None] if np.ndim(temperature) else temperature
-        u = ops.concatenate([heat * u[..., :1], u[..., 1:]], axis=-1)
-        return self.net.sequential(u, self._choose, self._context(context))[0]
+        temperature = temperature[:, None] if np.ndim(temperature) else temperature
+        u = ops.concatenate([temperature * u[..., :1], u[..., 1:]], axis=-1)
+        return self.net.sequential(u, self._sample_dimension, self._context(context))[0]
 
-    def _choose(self, u, params):
+    def _sample_dimension(self, u, params):
         weights, means, log_stds = self._components(params)
-        best = ops.argmax(weights + u[:, 1:], axis=-1)
-        chosen = ops.one_hot(best, self.components, dtype=params.dtype)
-        value = ops.sum(chosen * (means + ops.exp(log_stds) * u[:, :1]), axis=-1)
+        component = ops.argmax(weights + u[:, 1:], axis=-1)
+        one_hot = ops.one_hot(component, self.components, dtype=params.dtype)
+        value = ops.sum(one_hot * (means + ops.exp(log_stds) * u[:, :1]), axis=-1)
         return value, ops.zeros_like(value)
 
     def get_config(self):
-        own = {"components": self.components, "classes": self.classes}
-        own |= {"conditional": self.conditional, "standardize_context": bool(self.scaler)}
-        return {**super().get_config(), **own, **self.options}
+        config = {"components": self.components, "classes": self.classes}
+        config |= {"conditional": self.conditional, "standardize_context": bool(self.scaler)}
+        return {**super().get_config(), **config, **self.options}

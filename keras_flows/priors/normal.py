@@ -1,4 +1,4 @@
-"""Normal priors: standard, and with a learned mean and deviation."""
+"""Normal priors: standard, and with learned means and standard deviations."""
 
 import math
 import statistics
@@ -29,7 +29,7 @@ class StandardNormal(Prior):
 
 @register
 class DiagonalNormal(Prior):
-    """Normal with a learned mean and log standard deviation a dimension; starts as N(0, I).
+    """Normal with learned means and log standard deviations; starts as N(0, I).
 
     log p(z) = -sum(1/2 ((z - mean) / std)^2 + log std + 1/2 log 2 pi) nats.
     Paper: Glow (1807.03039), the code's learned top.

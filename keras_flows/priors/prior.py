@@ -1,4 +1,4 @@
-"""The contract of every prior: a log density in nats, and samples with a temperature."""
+"""The base of all priors: a log density in nats, and samples with a temperature."""
 
 import keras
 import numpy as np
@@ -6,11 +6,11 @@ from keras import ops
 
 
 class Prior(keras.layers.Layer):
-    """Base of priors over latents of one sample's shape, given to `build`.
+    """Base of priors over latents; `build` takes the shape of the latents.
 
-    A subclass writes `log_prob(z)`, `(batch, ...)` to `(batch,)` in nats, and
-    `transform(u, temperature)`, from standard draws to samples; `draw` makes
-    the standard draws. A `conditional` prior takes the flow's contexts as
+    A subclass defines `log_prob(z)`, `(batch, ...)` to `(batch,)` in nats, and
+    `transform(u, temperature)`, from standard draws to samples. `draw` makes
+    the standard draws. A `conditional` prior takes the contexts of the flow as
     further arguments of `build`, `log_prob` and `transform`.
     """
 
@@ -36,22 +36,21 @@ class Prior(keras.layers.Layer):
     def sample(self, n, temperature=1.0, seed=None, *context):
         """`n` latents, `(n, ...)`; `temperature` scales their spread around the mode.
 
-        It is a number, or an array of one for each latent dimension. A
-        context has one for each latent.
+        The temperature is a number, or an array with one for each latent
+        dimension. A context has one row for each latent.
         """
         check_count(n)
-        heat = np.asarray(temperature)
-        if not np.all(np.isfinite(heat)) or np.any(heat < 0):
+        values = np.asarray(temperature)
+        if not np.all(np.isfinite(values)) or np.any(values < 0):
             raise ValueError(
-                "A temperature is a finite number of 0 or more. "
-                f"Received: temperature={temperature}."
+                f"temperature is a finite number of 0 or more. Received: temperature={temperature}."
             )
         if np.ndim(temperature):
             temperature = ops.convert_to_tensor(temperature, self.variable_dtype)
         return self.transform(self.draw((n, *self.latent_shape), seed), temperature, *context)
 
     def adapt(self, *context):
-        """Data-dependent initialisation from contexts; most priors have none."""
+        """Data-dependent initialisation from contexts; most priors need none."""
 
     def call(self, z, *context):
         return self.log_prob(z, *context)

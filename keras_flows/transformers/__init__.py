@@ -1,1 +1,1 @@
-"""Transformers that are causal, with a cache, or see all tokens."""
+"""Transformers over tokens: causal with a cache, or with attention over all tokens."""

@@ -1,4 +1,4 @@
-"""Attention blocks on tokens, in the dtype that the tokens have."""
+"""Attention blocks over tokens, computed in the dtype of the tokens."""
 
 import math
 
@@ -10,14 +10,14 @@ from keras import ops
 class Linear(keras.layers.Layer):
     """y = x W + b over the last axis, in the dtype of x."""
 
-    def __init__(self, outputs, start="glorot_uniform", use_bias=True, **kwargs):
+    def __init__(self, outputs, initializer="glorot_uniform", use_bias=True, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.outputs, self.use_bias = outputs, use_bias
-        self.start = keras.initializers.get(start)
+        self.initializer = keras.initializers.get(initializer)
 
     def build(self, shape):
         size = (shape[-1], self.outputs)
-        self.kernel = self.add_weight(name="kernel", shape=size, initializer=self.start)
+        self.kernel = self.add_weight(name="kernel", shape=size, initializer=self.initializer)
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=size[1:], initializer="zeros")
 
@@ -51,23 +51,23 @@ class Norm(keras.layers.Layer):
         return ops.cast(h * ops.rsqrt(size + self.epsilon) * self.scale + self.shift, x.dtype)
 
 
-# Below, `Linear` and `Norm` are used by their `call`: what Keras does around one takes longer than
-# the arithmetic of a token where nothing is compiled, as on torch.
+# Below, `Linear` and `Norm` are used through `call`: without compilation, as on torch, the work of
+# `__call__` takes longer than the arithmetic of a token.
 
 
 class AttentionBlock(keras.layers.Layer):
     """Pre-norm block of `(batch, tokens, channels)`: h = x + attention(norm(x)), h + mlp(norm(h)).
 
-    Computes in the dtype of x. `step` gives what a causal block's call gives
-    of one token, from the keys and values of those before it.
+    Computes in the dtype of x. For a causal block `step` computes the output
+    of a call for one token, from the keys and values of the tokens before.
 
     Args:
-        heads: of the attention, of channels / heads channels each.
-        expansion: hidden units of the perceptron over channels.
-        causal: whether a token sees itself and those before it only.
+        heads: number of attention heads, of channels / heads channels each.
+        expansion: hidden units of the MLP as a multiple of the channels.
+        causal: whether a token attends only to itself and the tokens before.
 
-    Papers: Attention Is All You Need (1706.03762) section 3, with the norms
-    before (2002.04745).
+    Papers: Attention Is All You Need (1706.03762) section 3, with
+    normalisation first (2002.04745).
     """
 
     def __init__(self, heads, expansion=4, causal=False, **kwargs):
@@ -76,10 +76,10 @@ class AttentionBlock(keras.layers.Layer):
 
     def build(self, shape):
         channels = shape[-1]
-        own = {"dtype": self.dtype_policy}
-        self.norms = [Norm(**own), Norm(**own)]
-        self.mix = [Linear(3 * channels, **own), Linear(channels, **own)]
-        self.mlp = [Linear(self.expansion * channels, **own), Linear(channels, **own)]
+        options = {"dtype": self.dtype_policy}
+        self.norms = [Norm(**options), Norm(**options)]
+        self.mix = [Linear(3 * channels, **options), Linear(channels, **options)]
+        self.mlp = [Linear(self.expansion * channels, **options), Linear(channels, **options)]
         for layer in (*self.norms, *self.mix, self.mlp[0]):
             layer.build((None, channels))
         self.mlp[1].build((None, self.expansion * channels))
@@ -91,41 +91,43 @@ class AttentionBlock(keras.layers.Layer):
         mixed = ops.reshape(mixed, (-1, *x.shape[1:-1], 3, self.heads, size))
         return ops.unstack(mixed, 3, axis=len(x.shape) - 1)
 
-    def _rest(self, x, seen):
-        x = x + self.mix[1].call(ops.reshape(seen, (-1, *x.shape[1:])))
+    def _residuals(self, x, attended):
+        """The output of the block, from its input and the result of the attention."""
+        x = x + self.mix[1].call(ops.reshape(attended, (-1, *x.shape[1:])))
         hidden = ops.gelu(self.mlp[0].call(self.norms[1].call(x)))
         return x + self.mlp[1].call(hidden)
 
     def call(self, x):
-        return self._rest(x, attention(*self._heads(x), self.causal))
+        return self._residuals(x, attention(*self._heads(x), self.causal))
 
     def empty(self, batch, tokens, channels):
-        """Keys and values of tokens of which none is known."""
+        """The cache of keys and values before the first token: zeros."""
         shape = (batch, self.heads, tokens, channels // self.heads)
         return ops.zeros(shape, self.variable_dtype), ops.zeros(shape, self.variable_dtype)
 
     def step(self, x, i, keys, values):
-        """Token i, `(batch, channels)`, of `call`, and the keys and values with its own."""
+        """The output for token i, `(batch, channels)`, and the cache with its key and value."""
         q, k, v = self._heads(x)
-        places = ops.arange(keys.shape[2], dtype="int32")
+        positions = ops.arange(keys.shape[2], dtype="int32")
         # Not ops.slice_update, which has no gradient on TensorFlow.
-        keys = ops.where((places == i)[:, None], k[:, :, None], keys)
-        values = ops.where((places == i)[:, None], v[:, :, None], values)
-        return self._rest(x, _attention(q[:, :, None], keys, values, places <= i)), keys, values
+        keys = ops.where((positions == i)[:, None], k[:, :, None], keys)
+        values = ops.where((positions == i)[:, None], v[:, :, None], values)
+        attended = _attention(q[:, :, None], keys, values, positions <= i)
+        return self._residuals(x, attended), keys, values
 
 
 def attention(q, k, v, causal):
-    """softmax(q k / sqrt(size)) v of `(batch, tokens, heads, size)`."""
+    """softmax(q k / sqrt(size)) v, for `(batch, tokens, heads, size)`."""
     if keras.backend.standardize_dtype(q.dtype) != "float64":
         return ops.dot_product_attention(q, k, v, is_causal=causal)
-    # The backends' own computes in float32.
-    q, k, v = (ops.swapaxes(each, 1, 2) for each in (q, k, v))
+    # `ops.dot_product_attention` computes in float32 at most.
+    q, k, v = (ops.swapaxes(part, 1, 2) for part in (q, k, v))
     tokens = q.shape[2]
-    seen = np.tri(tokens) if causal else np.ones((tokens, tokens))
-    return ops.swapaxes(_attention(q, k, v, ops.convert_to_tensor(seen, "bool")), 1, 2)
+    mask = np.tri(tokens) if causal else np.ones((tokens, tokens))
+    return ops.swapaxes(_attention(q, k, v, ops.convert_to_tensor(mask, "bool")), 1, 2)
 
 
-def _attention(q, k, v, seen):
-    """The same of `(batch, heads, tokens, size)`, of the keys that are seen."""
+def _attention(q, k, v, mask):
+    """The same for `(batch, heads, tokens, size)`, with a mask of the keys to attend to."""
     products = q @ ops.swapaxes(k, 2, 3) / math.sqrt(q.shape[-1])
-    return ops.softmax(ops.where(seen, products, -1e30), axis=-1) @ v
+    return ops.softmax(ops.where(mask, products, -1e30), axis=-1) @ v

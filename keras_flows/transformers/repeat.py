@@ -1,4 +1,4 @@
-"""Layers of a network that repeat."""
+"""Repeated layers of a network."""
 
 import keras
 
@@ -7,11 +7,11 @@ from keras_flows.core.stack import Stack, Stacked
 
 
 class Repeat(Stacked, keras.layers.Layer):
-    """Built layers that are alike, one after another, `(..., c)` to the same.
+    """Several built layers of the same kind, one after another, `(..., c)` to the same.
 
-    Their weights are stacked in one variable each: few for the optimizer, and a
-    loop over them, where it pays, is traced and compiled once. Not on JAX, where steps
-    of attention take a fifth longer in a loop.
+    Their weights are stacked, which leaves few variables to the optimizer and
+    lets a loop over the layers be traced and compiled once, where this is
+    faster. Not on JAX, where steps of attention take a fifth longer in a loop.
     """
 
     def __init__(self, blocks, **kwargs):
@@ -19,9 +19,9 @@ class Repeat(Stacked, keras.layers.Layer):
         self.blocks = list(blocks)
 
     def build(self, shape):
-        each = [[block] for block in self.blocks]
-        if len(each) > 1 and can_stack(each) and pays_in_networks():
-            self._stack = Stack(each, self.add_weight)
+        steps = [[block] for block in self.blocks]
+        if len(steps) > 1 and can_stack(steps) and pays_in_networks():
+            self._stack = Stack(steps, self.add_weight)
 
     def call(self, h):
         self._check_frozen(self.blocks)

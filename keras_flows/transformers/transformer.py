@@ -1,4 +1,4 @@
-"""The transformers of TarFlow and Jet: causal with a cache, and over all tokens."""
+"""The transformers of TarFlow, causal with a cache, and of Jet, with attention over all tokens."""
 
 import keras
 from keras import ops
@@ -10,9 +10,9 @@ from keras_flows.transformers.repeat import Repeat
 
 
 class Tokens(keras.layers.Layer):
-    """What both transformers share: blocks between an embedding of tokens and zeros to start with.
+    """Base of both transformers: an embedding of tokens, attention blocks, an output layer at 0.
 
-    Computes in the policy's compute dtype, or in the one that `call` is told.
+    Computes in the compute dtype of its policy, or in the dtype passed to `call`.
     """
 
     causal = False
@@ -40,41 +40,41 @@ class Tokens(keras.layers.Layer):
                 "A transformer takes (batch, tokens, channels) of known size. "
                 f"Received: shape={tuple(shape)}."
             )
-        channels, own = self.sizes["channels"], {"dtype": self.dtype_policy}
-        self.embed = Linear(channels, **own)
+        channels, options = self.sizes["channels"], {"dtype": self.dtype_policy}
+        self.embed = Linear(channels, **options)
         self.embed.build(shape)
         self.positions = self.add_weight(
             name="positions",
             shape=(shape[1], channels),
             initializer=keras.initializers.RandomNormal(stddev=0.02),
         )
-        self.given = Linear(channels, use_bias=False, **own) if context else None
+        self.given = Linear(channels, use_bias=False, **options) if context else None
         if context:
             self.given.build(context[0])
-        block = {"causal": self.causal, **own}
+        heads, expansion = self.sizes["heads"], self.sizes["expansion"]
         blocks = [
-            AttentionBlock(self.sizes["heads"], self.sizes["expansion"], **block)
+            AttentionBlock(heads, expansion, self.causal, **options)
             for _ in range(self.sizes["layers"])
         ]
-        self.repeat = Repeat(blocks, **own)
-        self.norm, self.out = Norm(**own), Linear(self.sizes["outputs"], "zeros", **own)
+        self.repeat = Repeat(blocks, **options)
+        self.norm, self.out = Norm(**options), Linear(self.sizes["outputs"], "zeros", **options)
         with values_later(blocks):
             for layer in (*blocks, self.repeat, self.norm, self.out):
                 layer.build((None, shape[1], channels))
 
     @property
     def blocks(self):
-        """The attention blocks, which files know by this name."""
+        """The attention blocks, under the name that they have in saved files."""
         return self.repeat.blocks
 
-    def _places(self, context, dtype):
-        """What is added to the embeddings: positions, and the context for all of them."""
-        places = ops.cast(self.positions, dtype)
+    def _added(self, context, dtype):
+        """The embeddings of positions and context, which are added to those of the tokens."""
+        positions = ops.cast(self.positions, dtype)
         if self.given is None:
-            return places[None]
-        return places + self.given.call(ops.cast(context, dtype))[:, None]
+            return positions[None]
+        return positions + self.given.call(ops.cast(context, dtype))[:, None]
 
-    def _through(self, h):
+    def _outputs(self, h):
         h = self.norm.call(self.repeat.call(h))
         return ops.cast(self.out.call(h), self.variable_dtype)
 
@@ -91,14 +91,15 @@ class VisionTransformer(Tokens):
     """Outputs for each token from all tokens, for couplings: the network of Jet.
 
     Args:
-        outputs: numbers for each token, 0 at the start.
-        channels, layers: width, and attention blocks.
-        heads: of the attention; one for each 64 channels if None.
-        expansion: hidden units of a block's perceptron over channels.
+        outputs: number of outputs for each token; they start at 0.
+        channels, layers: width, and number of attention blocks.
+        heads: number of attention heads; None for one for each 64 channels.
+        expansion: hidden units of the MLP of a block, as a multiple of the channels.
 
     Shapes: `(batch, tokens, d)`, or `[x, context]` with a context `(batch, c)`
-    that all tokens see, to `(batch, tokens, outputs)`. Raises ValueError for
-    sizes that do not go together. Papers: Jet (2412.15129), ViT (2010.11929).
+    for all tokens, to `(batch, tokens, outputs)`. Raises ValueError for sizes
+    below 1 and channels that heads do not divide. Papers: Jet (2412.15129),
+    ViT (2010.11929).
 
     >>> z = Coupling(VisionTransformer(2 * 24, 128, layers=2), "affine", split="halves")(x)
     """
@@ -106,19 +107,19 @@ class VisionTransformer(Tokens):
     def call(self, inputs):
         x, context = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
         h = self.embed.call(ops.cast(x, self.compute_dtype))
-        return self._through(h + self._places(context, self.compute_dtype))
+        return self._outputs(h + self._added(context, self.compute_dtype))
 
 
 @register
 class CausalTransformer(Tokens):
-    """Outputs for each token from the tokens before it alone: the network of TarFlow.
+    """Outputs for each token from the tokens before it only: the network of TarFlow.
 
-    The tokens are shifted by one: the first outputs are those of a learned
-    start. `step` gives the outputs of one token from a cache of those before it,
+    The tokens are shifted by one, and the first is a learned start token.
+    `step` computes the outputs for one token from a cache of the tokens before,
     at the cost of one token.
 
-    Args and shapes: as those of `VisionTransformer`. Computes in the variable
-    dtype, or in the one that `call` is given.
+    Arguments and shapes are those of `VisionTransformer`. Computes in the
+    variable dtype, or in the dtype passed to `call`.
     Paper: TarFlow (2412.06329) section 2.
     """
 
@@ -136,23 +137,24 @@ class CausalTransformer(Tokens):
         h = self.embed.call(ops.cast(x, dtype))
         start = ops.broadcast_to(ops.cast(self.start, dtype), (ops.shape(x)[0], 1, h.shape[-1]))
         h = ops.concatenate([start, h[:, :-1]], axis=1)
-        return self._through(h + self._places(context, dtype))
+        return self._outputs(h + self._added(context, dtype))
 
     def cache(self, batch, tokens):
-        """Keys and values of all blocks before the first step."""
+        """The cache of all blocks before the first step."""
         channels = self.sizes["channels"]
         return [part for b in self.blocks for part in b.empty(batch, tokens, channels)]
 
     def ready(self, context):
-        """What `step` needs of the context and of the weights."""
-        return self._places(context, self.variable_dtype), self.repeat.each()
+        """The context and the weights in the form that `step` takes."""
+        return self._added(context, self.variable_dtype), self.repeat.each()
 
-    def step(self, before, i, ready, cache):
-        """Outputs of token i, `(batch, outputs)`, given token i - 1; and the cache with token i."""
-        start, (places, each) = ops.convert_to_tensor(self.start), ready
-        h = ops.where(i == 0, start, self.embed.call(before)) + ops.take(places, i, axis=1)
-        filled = []
-        for index, (weights, *known) in enumerate(zip(each, cache[::2], cache[1::2])):
+    def step(self, previous, i, ready, cache):
+        """The outputs for token i, `(batch, outputs)`, given token i - 1, and the new cache."""
+        start, (added, block_weights) = ops.convert_to_tensor(self.start), ready
+        h = ops.where(i == 0, start, self.embed.call(previous)) + ops.take(added, i, axis=1)
+        new_cache = []
+        caches = zip(block_weights, cache[::2], cache[1::2])
+        for index, (weights, *known) in enumerate(caches):
             h, *new = self.repeat.within(index, weights, AttentionBlock.step, h, i, *known)
-            filled += new
-        return self.out.call(self.norm.call(h)), filled
+            new_cache += new
+        return self.out.call(self.norm.call(h)), new_cache
