@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_flows import pictures
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
 from tests.images import in_time
 
 PARTITION = {
@@ -95,7 +95,7 @@ def test_text_files_too_large_are_refused_by_name(tmp_path, monkeypatch, as_zip)
     else:
         (path / "list_attr_celeba.txt").write_text(text + 10**5 * "\n")
     assert pictures.attributes(path)[0] == ["Bald", "Young"]
-    monkeypatch.setattr(reading, "TEXT_BYTES", 10**4)
+    monkeypatch.setattr(safe_reading, "TEXT_BYTES", 10**4)
     with pytest.raises(ValueError, match="list_attr_celeba.txt is too large: no more than 10,000"):
         pictures.attributes(path)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from keras_flows import datasets, grids
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
+from keras_flows.data.idx import IDX_NAMES
 from keras_flows.files import written_whole
 from tests.flows import pixel_flow
 from tests.images import in_time
@@ -23,7 +24,7 @@ def tiny():
 
 
 def write_idx(folder, packed):
-    for name, x in zip(datasets.IDX_NAMES, tiny().values()):
+    for name, x in zip(IDX_NAMES.values(), tiny().values()):
         header = np.array([0x800 + x.ndim, *x.shape], ">u4").tobytes()
         path = folder / (f"{name}.gz" if packed else name)
         path.write_bytes(gzip.compress(header + x.tobytes()) if packed else header + x.tobytes())
@@ -66,7 +67,7 @@ def test_damaged_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="text.npz is damaged"):
         datasets.mnist(tmp_path / "text.npz")
     write_idx(tmp_path, packed=False)
-    images = tmp_path / datasets.IDX_NAMES[0]
+    images = tmp_path / IDX_NAMES["x_train"]
     images.write_bytes(images.read_bytes()[:-7])
     with pytest.raises(ValueError, match="train-images.*cut short"):
         datasets.mnist(tmp_path)
@@ -104,7 +105,7 @@ def test_cifar10_is_what_keras_has_or_says_what_to_do(monkeypatch):
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
-    with pytest.raises(OSError, match="CIFAR-10 is not here.*--data.*URL fetch failure"):
+    with pytest.raises(OSError, match="CIFAR-10 is not on this .*--data.*URL fetch failure"):
         datasets.cifar10()
 
 
@@ -112,7 +113,7 @@ def test_other_files_are_not_cifar10(tmp_path):
     np.savez(tmp_path / "m.npz", **tiny())
     with pytest.raises(ValueError, match="m.npz is not CIFAR-10: x_train.*Received"):
         datasets.cifar10(tmp_path / "m.npz")
-    with pytest.raises(FileNotFoundError, match="nowhere.npz: an npz, npy or idx file of C"):
+    with pytest.raises(FileNotFoundError, match="nowhere.npz: give an npz, npy or idx file of C"):
         datasets.cifar10(tmp_path / "nowhere.npz")
 
 
@@ -136,8 +137,8 @@ def test_pictures_without_labels(tmp_path, form):
         np.save(path.open("wb"), x.reshape(23, 784))
     elif form == "folder":
         path.mkdir()
-        (path / datasets.IDX_NAMES[0]).write_bytes(raw)
-        (path / datasets.IDX_NAMES[2]).write_bytes(raw[:4] + b"\0\0\0\3" + raw[8 : 16 + 3 * 784])
+        (path / IDX_NAMES["x_train"]).write_bytes(raw)
+        (path / IDX_NAMES["x_test"]).write_bytes(raw[:4] + b"\0\0\0\3" + raw[8 : 16 + 3 * 784])
     else:
         path.write_bytes(gzip.compress(raw) if form == "idx.gz" else raw)
     (x_train, y_train), (x_test, y_test) = datasets.mnist(path, labels=False)
@@ -166,14 +167,14 @@ def test_integers_in_range_are_taken_and_others_said(tmp_path):
     assert x.dtype == y.dtype == np.uint8 and np.array_equal(x, arrays["x_train"])
     wide, unit = arrays["x_train"].astype("uint16") * 200, arrays["x_train"] / np.float32(255)
     for bad, message in [
-        (wide, "x_train: integers from 0 to 255.*Received: dtype=uint16, from 0 to 51000"),
-        (unit, r"x_train: .* needed: \(255 \* x\).round.*Received: dtype=float32, from 0.0 to 1"),
-        (wide * 1.0, "x_train: .* needed. Received: dtype=float64, from 0.0 to 51000.0"),
+        (wide, "x_train must be integers from 0 to 255.*Received: dtype=uint16, from 0 to 51000"),
+        (unit, r"x_train must .*\(255 \* x\).round.*Received: dtype=float32, from 0.0 to 1"),
+        (wide * 1.0, "x_train must .*255. Received: dtype=float64, from 0.0 to 51000.0"),
     ]:
         np.savez(path, **{**arrays, "x_train": bad})
         with pytest.raises(ValueError, match=f"m.npz, {message}"):
             datasets.mnist(path)
-    with pytest.raises(ValueError, match="Pixels: integers from 0 to 255.*uint16, from 7800 to 36"):
+    with pytest.raises(ValueError, match="Pixels must be .* 0 to 255.*uint16, from 7800 to 36"):
         datasets.as_input(entry(32), wide[0, :2, :2])
     assert datasets.as_input(entry(65536), wide[:1, :2, :2]).dtype == np.uint16
 
@@ -191,7 +192,7 @@ def test_arrays_too_large_are_refused_by_their_headers(tmp_path, monkeypatch, fo
     header = np.array([0x803, *shape], ">u4").tobytes() + bytes(10**4)
     if form == "npz":
         np.savez_compressed(path, x_train=np.zeros((30, 28, 28), "uint8"))
-        monkeypatch.setattr(reading, "ARRAY_BYTES", 10**4)
+        monkeypatch.setattr(safe_reading, "ARRAY_BYTES", 10**4)
     elif form == "npy":
         with open(path, "wb") as file:
             told = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -215,8 +216,8 @@ def test_pipes_are_not_read_as_data(tmp_path):
     with pytest.raises(ValueError, match="pipe.npz is a .*pipe"):
         in_time(datasets.mnist, tmp_path / "pipe.npz")
     write_idx(tmp_path, packed=False)
-    (tmp_path / datasets.IDX_NAMES[1]).unlink()
-    os.mkfifo(tmp_path / datasets.IDX_NAMES[1])
+    (tmp_path / IDX_NAMES["y_train"]).unlink()
+    os.mkfifo(tmp_path / IDX_NAMES["y_train"])
     with pytest.raises(ValueError, match="train-labels-idx1-ubyte is a .*pipe"):
         in_time(datasets.mnist, tmp_path)
 
@@ -228,7 +229,7 @@ def test_input_is_reduced_to_the_flows_levels():
         assert x.shape == (1, 2, 2, 1) and x.dtype == np.uint8 and x.ravel().tolist() == wanted
     x = datasets.as_input(entry(None, (4,)), pixels)
     assert x.shape == (1, 4) and x.dtype == np.float32 and x[0, 3] == 1
-    with pytest.raises(ValueError, match="power of two. Received.*levels=100"):
+    with pytest.raises(ValueError, match="power of two of levels.*levels=100"):
         datasets.as_input(entry(100), pixels)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_flows.data import decoding
+from keras_flows.data import decoding, picture_files
 from tests.images import BLUE, GREEN, RED, encoded, in_time, load, noise, plain, write
 
 
@@ -89,7 +89,7 @@ def test_damaged_and_small_ones_are_counted(tmp_path, monkeypatch, capsys):
     assert got.skipped == {"damaged": 6, "smaller than 8": 1}
     assert got.pixels[:, 0, 0].tolist() == [list(GREEN), list(BLUE)]
     damaged = "6 damaged (bomb.png, cut.jpg, cut.png and 3 more)"
-    said = f"2 pictures; skipped: {damaged}, 1 smaller than 8 (narrow.png); enlarge=True"
+    said = f"2 pictures; skipped: {damaged}, 1 smaller than 8 (narrow.png); use enlarge=True"
     assert said in capsys.readouterr().out
     assert got.skipped_names["damaged"][3:] == ["empty.png", "link.png", "text.jpg"]
     again = load(tmp_path / "set")
@@ -145,7 +145,7 @@ def test_files_too_large_are_not_read(tmp_path, monkeypatch, as_zip):
     files = {"a.png": plain(GREEN), "bomb.png": encoded(plain()) + bytes(10**6)}
     path = write(tmp_path / "in", files, as_zip)
     assert path.is_dir() or path.stat().st_size < 10**4
-    monkeypatch.setattr(decoding, "FILE_BYTES", 10**5)
+    monkeypatch.setattr(picture_files, "FILE_BYTES", 10**5)
     got = load(path)
     assert got.names == ["a.png"] and got.skipped_names == {"too large": ["bomb.png"]}
 
@@ -182,7 +182,7 @@ def test_large_ones_are_decoded_one_at_a_time(tmp_path, monkeypatch):
 def test_threads_share_the_bytes(tmp_path, monkeypatch):
     """Of eight encoded pictures no more are read at once than fit."""
     files = {f"{i}.png": noise((20, 20), i) for i in range(8)}
-    path, now, most, true = write(tmp_path / "set", files), [], [], decoding._picture
+    path, now, most, true = write(tmp_path / "set", files), [], [], decoding._decode_square
     size = max((path / name).stat().st_size for name in files)
 
     def counting(*args):
@@ -192,8 +192,8 @@ def test_threads_share_the_bytes(tmp_path, monkeypatch):
         now.pop()
         return true(*args)
 
-    monkeypatch.setattr(decoding, "_picture", counting)
-    monkeypatch.setattr(decoding, "FILE_BYTES", 2 * size)
+    monkeypatch.setattr(decoding, "_decode_square", counting)
+    monkeypatch.setattr(picture_files, "FILE_BYTES", 2 * size)
     assert len(load(path, workers=8).names) == 8 and max(most) == 2
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from keras_flows import datasets
-from keras_flows.data import decoding, pickles
+from keras_flows.data import decoding, pandas_pickle
 from tests.images import encoded, load, noise, plain, write
-from tests.test_pickles import PANDAS_3
+from tests.test_pandas_pickle import PANDAS_3
 
 ROUNDS = 200
 
@@ -45,7 +45,7 @@ def data_set(path):
 
 
 def table(path):
-    names, rows = pickles.read_frame(path)
+    names, rows = pandas_pickle.read_frame(path)
     assert rows.ndim == 2 and rows.shape[1] == len(names)
 
 

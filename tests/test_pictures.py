@@ -19,8 +19,8 @@ def source(tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """How many pictures were decoded so far, as the length of a list."""
-    calls, true = [], decoding._picture
-    monkeypatch.setattr(decoding, "_picture", lambda *args: calls.append(0) or true(*args))
+    calls, true = [], decoding._decode_square
+    monkeypatch.setattr(decoding, "_decode_square", lambda *args: calls.append(0) or true(*args))
     return calls
 
 
@@ -31,7 +31,7 @@ def test_limit_takes_the_first_names(source):
 
 
 def test_errors_say_what_would_work(tmp_path, source):
-    with pytest.raises(FileNotFoundError, match="nowhere: a folder or a zip"):
+    with pytest.raises(FileNotFoundError, match="nowhere: give a folder or a zip"):
         load(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="a.png is damaged or neither a folder nor a zip"):
         load(source / "a.png")
@@ -137,7 +137,7 @@ def test_without_a_cache_it_goes_on(source, tmp_path, capsys):
 
 
 def test_a_killed_decode_leaves_nothing_that_looks_whole(source, tmp_path, monkeypatch):
-    true, calls = decoding._picture, []
+    true, calls = decoding._decode_square, []
 
     def killing(*args):
         calls.append(0)
@@ -147,7 +147,7 @@ def test_a_killed_decode_leaves_nothing_that_looks_whole(source, tmp_path, monke
 
     if not (child := os.fork()):
         try:
-            monkeypatch.setattr(decoding, "_picture", killing)
+            monkeypatch.setattr(decoding, "_decode_square", killing)
             load(source, workers=1)
         finally:
             os._exit(0)
@@ -164,7 +164,7 @@ def test_an_interrupted_decode_leaves_nothing(source, tmp_path, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(decoding, "_picture", interrupt)
+    monkeypatch.setattr(decoding, "_decode_square", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load(source)
     assert not list((tmp_path / "cache").iterdir())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_flows import tables
-from keras_flows.data import tabular as sets
+from keras_flows.data import maf_sets, table_splits
 
 
 def write(path, text):
@@ -297,7 +297,7 @@ def moments(*parts):
 def test_power(tmp_path):
     x = normal(200, 8) * 50
     np.save(tmp_path / "data.npy", x)
-    data = sets.load("power", tmp_path / "data.npy", seed=3)
+    data = table_splits.load("power", tmp_path / "data.npy", seed=3)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [162, 18, 20]
     assert data.train.dtype == np.float32 and data.title == "POWER" and len(data.names) == 6
     np.testing.assert_allclose(moments(data.train, data.validation), [[0] * 6, [1] * 6], atol=1e-6)
@@ -317,10 +317,10 @@ def test_power_from_uci(tmp_path):
     text = "\n".join(["Date;Time;a;b;c;d;e;f;g", *lines, "1/1/2007;0:00:00;?;?;?;?;?;?;", ""])
     uci = write(tmp_path / "household_power_consumption.txt", text)
     np.savez(tmp_path / "p.npz", x=np.c_[x, np.arange(80, 120)])
-    ours, wanted = sets.load("power", uci), sets.load("power", tmp_path / "p.npz")
+    ours, wanted = table_splits.load("power", uci), table_splits.load("power", tmp_path / "p.npz")
     assert np.array_equal(ours.train, wanted.train) and np.array_equal(ours.test, wanted.test)
     with pytest.raises(ValueError, match="other.txt is not the original file. Received"):
-        sets.load("power", write(tmp_path / "other.txt", text.replace(";", ",")))
+        table_splits.load("power", write(tmp_path / "other.txt", text.replace(";", ",")))
 
 
 def gas(rows=400):
@@ -334,7 +334,7 @@ def gas(rows=400):
 def test_gas_from_uci(tmp_path):
     x = np.c_[np.arange(400), normal(400, 2), gas()]
     np.savetxt(tmp_path / "ethylene_CO.txt", x, header="Time (seconds), CO conc (ppm), and more")
-    data = sets.load("gas", tmp_path / "ethylene_CO.txt")
+    data = table_splits.load("gas", tmp_path / "ethylene_CO.txt")
     assert data.names == [f"sensor {i}" for i in (3, *range(5, 17))]
     assert [len(p) for p in (data.train, data.validation, data.test)] == [81, 9, 10]
     mean, deviation = moments(data.train, data.validation, data.test)
@@ -345,8 +345,8 @@ def test_gas_from_uci(tmp_path):
 def test_gas_from_pickle(tmp_path, monkeypatch):
     x = np.c_[normal(400, 3), gas()]
     names = ["Time", "Meth", "Eth", *"abcdefghijklmnop"]
-    monkeypatch.setattr(sets, "read_frame", lambda _: (names, x))
-    data = sets.load("gas", write(tmp_path / "ethylene_CO.pickle", ""))
+    monkeypatch.setattr(maf_sets, "read_frame", lambda _: (names, x))
+    data = table_splits.load("gas", write(tmp_path / "ethylene_CO.pickle", ""))
     assert "".join(data.names) == "cefghijklmnop" and len(data.train) == 324
     wanted = (x[:, 5] - x[:, 5].mean()) / x[:, 5].std(ddof=1)
     np.testing.assert_allclose(data.test[:, 0], wanted[-40:], atol=1e-5)
@@ -367,20 +367,20 @@ def hepmass(path, rows, seed, extra):
 def test_hepmass(tmp_path, name):
     train = hepmass(tmp_path / "1000_train.csv", 200, 0, "")
     test = hepmass(tmp_path / "1000_test.csv", 60, 1, ",mass")
-    data = sets.load("hepmass", tmp_path / name)
+    data = table_splits.load("hepmass", tmp_path / name)
     assert data.names == ["f0", "f2", "f3"] and len(data.train) == 90
     mean, deviation = train.mean(axis=0), train.std(axis=0, ddof=1)
     np.testing.assert_allclose(data.validation, (train[90:] - mean) / deviation, atol=1e-5)
     np.testing.assert_allclose(data.test, (test - mean) / deviation, atol=1e-5)
     (tmp_path / "1000_test.csv").unlink()
     with pytest.raises(FileNotFoundError, match="1000_test.csv"):
-        sets.load("hepmass", tmp_path)
+        table_splits.load("hepmass", tmp_path)
 
 
 def test_miniboone(tmp_path):
     x = 5 + normal(100, 3) * 2
     np.save(tmp_path / "data.npy", x)
-    data = sets.load("miniboone", tmp_path / "data.npy")
+    data = table_splits.load("miniboone", tmp_path / "data.npy")
     x = (x - x[:90].mean(axis=0)) / x[:90].std(axis=0)
     for part, wanted in zip((data.train, data.validation, data.test), np.split(x, [81, 90])):
         np.testing.assert_allclose(part, wanted, atol=1e-6)
@@ -389,8 +389,8 @@ def test_miniboone(tmp_path):
 def test_bsds300(tmp_path):
     u = np.random.default_rng(0).integers(0, 256, (12, 64), "uint8")
     np.savez(tmp_path / "b.npz", train=u[:6], val=u[6:9], test=u[9:])
-    data = sets.load("bsds300", tmp_path / "b.npz", seed=1)
-    again = sets.load("bsds300", tmp_path / "b.npz", seed=2)
+    data = table_splits.load("bsds300", tmp_path / "b.npz", seed=1)
+    again = table_splits.load("bsds300", tmp_path / "b.npz", seed=2)
     assert data.train.shape == (6, 63) and np.array_equal(data.test, again.test)
     x = (u[:6] - u[:6].mean(axis=1, keepdims=True)) / 256
     difference = (data.train - x[:, :-1]) * 256
@@ -398,7 +398,7 @@ def test_bsds300(tmp_path):
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     with h5py.File(tmp_path / "BSDS300.hdf5", "w") as file:
         file.update(parts)
-    assert np.array_equal(sets.load("bsds300", tmp_path / "BSDS300.hdf5").train, data.train)
+    assert np.array_equal(table_splits.load("bsds300", tmp_path / "BSDS300.hdf5").train, data.train)
 
 
 def test_what_is_not_bsds300(tmp_path):
@@ -411,25 +411,25 @@ def test_what_is_not_bsds300(tmp_path):
         ("b.hdf5", "damaged or not BSDS300. Received"),
     ]:
         with pytest.raises(ValueError, match=f"{name}.*{message}"):
-            sets.load("bsds300", tmp_path / name)
+            table_splits.load("bsds300", tmp_path / name)
 
 
 def test_own_table(tmp_path):
     x = normal(50, 2) * 7 + 30
     np.savetxt(tmp_path / "wine.csv", x, delimiter=",", header="acid,sugar", comments="")
-    data = sets.load(str(tmp_path / "wine.csv"), seed=1)
+    data = table_splits.load(str(tmp_path / "wine.csv"), seed=1)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [41, 4, 5]
     assert data.names == ["acid", "sugar"] and data.title == "wine.csv"
     rows = np.concatenate([data.train, data.validation, data.test])
     np.testing.assert_allclose(np.sort(rows[:, 0]), np.sort(x[:, 0]), rtol=1e-6)
-    assert np.array_equal(sets.load(tmp_path / "wine.csv", seed=1).train, data.train)
-    assert not np.array_equal(sets.load(tmp_path / "wine.csv", seed=2).train, data.train)
+    assert np.array_equal(table_splits.load(tmp_path / "wine.csv", seed=1).train, data.train)
+    assert not np.array_equal(table_splits.load(tmp_path / "wine.csv", seed=2).train, data.train)
 
 
 def test_own_table_that_is_split(tmp_path):
     x = normal(9, 2).astype("float32")
     np.savez(tmp_path / "t.npz", train=x[:4], val=x[4:7], test=x[7:])
-    data = sets.load(tmp_path / "t.npz")
+    data = table_splits.load(tmp_path / "t.npz")
     assert np.array_equal(data.train, x[:4]) and np.array_equal(data.test, x[7:])
 
 
@@ -440,21 +440,21 @@ def test_columns_that_32_bits_or_the_split_leave_without_spread(tmp_path, column
     # Such that the one row unlike the others is not in the training rows.
     seed = next(s for s in range(99) if 7 in np.random.default_rng(s).permutation(30)[25:])
     with pytest.raises(ValueError, match=r"t.npz, column 2 \(x2\) varies too little.*Received"):
-        sets.load(tmp_path / "t.npz", seed=seed)
+        table_splits.load(tmp_path / "t.npz", seed=seed)
 
 
 def test_what_load_refuses(tmp_path):
     for name, file, message in [
         ("wine", None, "power.*Received: wine"),
         ("t.csv", "data.npy", "Received: t.csv and file=data.npy"),
-        ("power", None, "power takes its original file.*Received"),
+        ("power", None, "power needs its original file.*Received"),
     ]:
         with pytest.raises(ValueError, match=message):
-            sets.load(name, file)
+            table_splits.load(name, file)
     with pytest.raises(FileNotFoundError, match="No gas at nowhere.txt: ethylene_CO.pickle"):
-        sets.load("gas", "nowhere.txt")
+        table_splits.load("gas", "nowhere.txt")
     np.save(tmp_path / "t.npy", normal(10, 2))
-    with pytest.raises(ValueError, match="t.npy has no rows to hold out twice. Received: 10"):
-        sets.load(tmp_path / "t.npy")
+    with pytest.raises(ValueError, match="t.npy has too few rows to hold out .* Received: 10"):
+        table_splits.load(tmp_path / "t.npy")
     with pytest.raises(ValueError, match="power's 8 columns. Received: 2"):
-        sets.load("power", tmp_path / "t.npy")
+        table_splits.load("power", tmp_path / "t.npy")

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
 
 PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
@@ -20,10 +20,10 @@ def find_beside(path, names):
     """
     path = pathlib.Path(path).resolve()
     if path.is_file() and zipfile.is_zipfile(path):
-        with reading.damage_named(path), zipfile.ZipFile(path) as file:
+        with safe_reading.damage_named(path), zipfile.ZipFile(path) as file:
             for member in file.namelist():
                 if pathlib.PurePosixPath(member).name in names:
-                    raw = reading.read_member(file, member, reading.TEXT_BYTES)
+                    raw = safe_reading.read_member(file, member, safe_reading.TEXT_BYTES)
                     return path / member, _text(raw)
     # The authors' archive has pictures in Img/, these files in Eval/ and Anno/.
     around = [folder / inner for folder in (path, *path.parents[:2]) for inner in BESIDE]
@@ -91,7 +91,7 @@ def attributes(path):
 
 
 def _read_text(path):
-    return _text(reading.read_file(path, reading.TEXT_BYTES))
+    return _text(safe_reading.read_file(path, safe_reading.TEXT_BYTES))
 
 
 def _text(raw):

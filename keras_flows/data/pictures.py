@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from keras_flows.data import decoding, picture_cache
+from keras_flows.data import decoding, picture_cache, picture_files
 from keras_flows.data.celeba import attributes, partition
 
 __all__ = ["Pictures", "attributes", "load", "partition", "split"]
@@ -55,12 +55,12 @@ def load(path, size, limit=None, cache=None, workers=None, verbose=True, enlarge
             f"{decoding.PIXELS:,} pixels. Received: size={size}, limit={limit}."
         )
     path = pathlib.Path(path)
-    with decoding.opened(path) as (files, read):
-        names = sorted(name for name in files if decoding.is_picture(name))[:limit]
+    with picture_files.open_source(path) as (files, read):
+        names = sorted(name for name in files if picture_files.is_picture(name))[:limit]
         if not names:
             raise ValueError(
                 f"There are no pictures in {path}: a folder or a zip is needed with files that end "
-                f"in {' '.join(decoding.EXTENSIONS)}."
+                f"in {' '.join(picture_files.EXTENSIONS)}."
             )
         source = [str(path.resolve()), size, limit, enlarge]
         index = picture_cache.index(cache, source, [(name, *files[name]) for name in names])

@@ -7,8 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from keras_flows.data import pickles
-from keras_flows.data import tabular as sets
+from keras_flows.data import pandas_pickle, table_splits
 
 ROWS = [[0, 0.5, 4, 7], [1, 1.5, 5, 8], [2, 2.5, 6, 9]]
 # pandas 3.1: DataFrame({"Time": integers, "a": floats, "b": float32, "c": floats}).
@@ -79,7 +78,7 @@ def old(blocks, names):
 
 def test_a_frame_of_today(tmp_path):
     path = write(tmp_path / "x.pickle", zlib.decompress(base64.b64decode(PANDAS_3)))
-    names, rows = pickles.read_frame(path)
+    names, rows = pandas_pickle.read_frame(path)
     assert names == ["Time", "a", "b", "c"] and rows.tolist() == ROWS and rows.dtype == float
 
 
@@ -90,7 +89,7 @@ def test_a_frame_of_2016(tmp_path):
         (np.asfortranarray(np.array([[4, 5, 6]], ">f4")), slice(2, 3)),
     ]
     path = write(tmp_path / "x.pickle", old(blocks, ["Time", "a", "b", "c"]))
-    names, rows = pickles.read_frame(path)
+    names, rows = pandas_pickle.read_frame(path)
     assert names == ["Time", "a", "b", "c"] and rows.tolist() == ROWS
 
 
@@ -115,7 +114,7 @@ def test_no_pickle_runs_code(tmp_path, within):
         value = old([(bad, slice(0, 1))], ["a"]) if within else bad
         path = write(tmp_path / "bad.pickle", value)
         with pytest.raises(ValueError, match="bad.pickle is no pickle of a table of numbers"):
-            sets.load("gas", path)
+            table_splits.load("gas", path)
         assert not there.exists()
 
 
@@ -130,10 +129,10 @@ def test_no_pickle_runs_code(tmp_path, within):
 )
 def test_other_pickles_are_refused(tmp_path, value, message):
     with pytest.raises(ValueError, match=f"x.pickle is no pickle of .*{message}"):
-        pickles.read_frame(write(tmp_path / "x.pickle", value))
+        pandas_pickle.read_frame(write(tmp_path / "x.pickle", value))
 
 
 def test_columns_of_words_are_refused(tmp_path):
     frame = old([(np.array([["x", "y"]], object), slice(0, 1))], ["a"])
     with pytest.raises(ValueError, match="x.pickle is no pickle of a table of numbers"):
-        pickles.read_frame(write(tmp_path / "x.pickle", frame))
+        pandas_pickle.read_frame(write(tmp_path / "x.pickle", frame))

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
 
 # What the pickle of a frame names comes from these; anything else is refused at once.
 ROOTS = ("pandas", "numpy", "_codecs", "builtins", "__builtin__", "copyreg", "copy_reg")
@@ -54,7 +54,7 @@ def read_frame(path):
 
     >>> names, rows = read_frame("ethylene_CO.pickle")
     """
-    raw = reading.read_file(path, reading.ARRAY_BYTES)
+    raw = safe_reading.read_file(path, safe_reading.ARRAY_BYTES)
     try:
         return _table(_Unpickler(io.BytesIO(raw), encoding="latin1").load())  # Python 2's bytes
     except Exception as error:  # A damaged pickle can raise anything.
@@ -73,7 +73,7 @@ def _table(frame):
         told = manager.state[3][BEFORE_1_3]
         axes, blocks = told["axes"], [(b["values"], b["mgr_locs"]) for b in told["blocks"]]
     names = _labels(axes[0])
-    columns, room = [None] * len(names), reading.ARRAY_BYTES
+    columns, room = [None] * len(names), safe_reading.ARRAY_BYTES
     for values, places in blocks:
         if places.name == "slice":
             places = range(*slice(*places.args).indices(len(names)))
@@ -82,7 +82,7 @@ def _table(frame):
         for place, column in zip(places, _array(values), strict=True):
             room -= 8 * column.size
             if room < 0:
-                raise ValueError(f"it would take more than {reading.ARRAY_BYTES:,} bytes")
+                raise ValueError(f"it would take more than {safe_reading.ARRAY_BYTES:,} bytes")
             columns[place] = column.astype("float64")
     return names, np.stack(columns, axis=1)
 
