@@ -55,7 +55,7 @@ def test_glow_by_hand_has_the_flow_s_density(monkeypatch):
     middle = lambda shape, dtype, seed: keras.ops.full(shape, 0.5, dtype)  # noqa: E731
     monkeypatch.setattr(keras.random, "uniform", middle)
     jax = pytest.importorskip("jax")
-    from benchmarks.contenders import glow_by_hand as hand
+    from benchmarks.contenders import glow_blog_raw_jax as hand
 
     flow, x = perturb(glow_keras.blog(**SMALL)), pixels()
     params, orders = by_hand(flow)
@@ -69,7 +69,7 @@ def test_glow_by_hand_has_the_flow_s_density(monkeypatch):
 
 def test_adam_by_hand_is_keras():
     pytest.importorskip("jax")
-    from benchmarks.contenders import glow_by_hand as hand
+    from benchmarks.contenders import glow_blog_raw_jax as hand
 
     weight, adam = keras.Variable(np.float32([1, 2])), keras.optimizers.Adam(1e-3)
     adam.build([weight])
@@ -84,7 +84,7 @@ def test_adam_by_hand_is_keras():
 
 def test_training_by_hand_lowers_the_loss():
     jax = pytest.importorskip("jax")
-    from benchmarks.contenders import glow_by_hand as hand
+    from benchmarks.contenders import glow_blog_raw_jax as hand
 
     sizes = {**SMALL, "levels": 1, "depth": 1}
     train, state, _ = hand.training(**sizes, dtype=jax.numpy.bfloat16)

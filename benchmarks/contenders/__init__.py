@@ -14,7 +14,7 @@ class Contender:
 
     `build` is "module:function" in this package. With a Keras `backend` the
     function returns a `keras.Model` for `fit`; without one it returns a torch
-    module and its loss or, if its `framework` is "jax", a `steps.jax.Density`.
+    module and its loss or, if its `framework` is "jax", a `training_loops.jax.Density`.
     `adam` holds options for the framework's Adam. `floor` is the contender
     whose time is the least possible here; a peer is another library. Only the
     `default` ones run unless they are named.

@@ -6,7 +6,7 @@ import torch
 from FrEIA import framework, modules
 from torch import nn
 
-from benchmarks.steps.torch import at_zero, conv_net, of_pixels
+from benchmarks.training_loops.torch import at_zero, conv_net, of_pixels
 
 
 class InvConv(modules.InvertibleModule):

@@ -17,7 +17,7 @@ from nflows.utils import create_mid_split_binary_mask
 from torch import nn
 
 from benchmarks.contenders.nice_nflows import Net
-from benchmarks.steps.torch import at_zero, conv_net, of_pixels
+from benchmarks.training_loops.torch import at_zero, conv_net, of_pixels
 
 
 class Prior(AffineCouplingTransform):

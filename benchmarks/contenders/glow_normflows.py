@@ -2,7 +2,7 @@
 
 import normflows as nf
 
-from benchmarks.steps.torch import of_pixels
+from benchmarks.training_loops.torch import of_pixels
 
 
 class Flow(nf.MultiscaleFlow):

@@ -7,7 +7,7 @@ import numpy as np
 import scipy
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, normal, start
+from benchmarks.training_loops.jax import Density, normal, start
 
 
 def build(image_shape, levels, depth, hidden):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.steps.torch import at_zero, conv_net, of_pixels
+from benchmarks.training_loops.torch import at_zero, conv_net, of_pixels
 
 
 class Step(nn.Module):

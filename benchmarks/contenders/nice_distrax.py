@@ -6,7 +6,7 @@ import distrax
 import numpy as np
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, mlp, mlp_start, noisy
+from benchmarks.training_loops.jax import Density, mlp, mlp_start, noisy
 
 
 def build(dims, couplings, hidden):

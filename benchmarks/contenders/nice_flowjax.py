@@ -8,7 +8,7 @@ from flowjax import bijections
 from flowjax.distributions import StandardNormal, Transformed
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, noisy, start
+from benchmarks.training_loops.jax import Density, noisy, start
 
 
 def build(dims, couplings, hidden):

@@ -7,7 +7,7 @@ from FrEIA.framework import SequenceINN
 from FrEIA.modules import LearnedElementwiseScaling, NICECouplingBlock
 from torch import nn
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class Density(nn.Module):

@@ -11,7 +11,7 @@ from nflows.transforms import (
 )
 from nflows.utils import create_alternating_binary_mask
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class Scale(Transform):

@@ -2,7 +2,7 @@
 
 import normflows as nf
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class Flow(nf.NormalizingFlow):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, mlp, mlp_start, noisy, normal
+from benchmarks.training_loops.jax import Density, mlp, mlp_start, noisy, normal
 
 
 def build(dims, couplings, hidden):

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class RawNICE(nn.Module):

@@ -5,7 +5,7 @@ import zuko
 from torch.distributions import AffineTransform, IndependentTransform
 
 from benchmarks.contenders.maf_zuko import Density
-from benchmarks.steps.torch import noisy
+from benchmarks.training_loops.torch import noisy
 
 
 def build(dims, couplings, hidden):
