@@ -30,7 +30,7 @@ def count(layer):
 
 
 def by_hand(flow):
-    """The arrays of a flow, as `glow_by_hand` has them, and its orders."""
+    """The arrays of a flow, as `glow_blog_raw_jax` has them, and its orders."""
     from keras_flows.layers import Chain, CondActnorm
 
     array = keras.ops.convert_to_numpy
@@ -126,7 +126,7 @@ def test_each_stage_is_a_command_that_its_recipe_accepts(stage, quick):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ("nice --out runs --limit 2 --reserve 2", "--limit must be more than --reserve"),
+        ("nice --out runs --limit 2 --reserve 2", "--limit more than --reserve"),
         ("steps --out runs -- --epochs 3", "no script"),
         ("nothing --out runs", "invalid choice"),
     ],
@@ -154,7 +154,7 @@ def test_a_command_ends_by_itself_or_is_killed(capsys):
     command = [sys.executable, "-c"]
     assert gpu.limited([*command, program.format(0)], time.monotonic() + 60) == 3
     assert gpu.limited([*command, program.format(60)], time.monotonic() + 0.2) == -9
-    assert "The same command again" in capsys.readouterr().err
+    assert "Run the same command again" in capsys.readouterr().err
 
 
 def figures(name, speed):

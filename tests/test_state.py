@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_flows import Flow, layers
-from keras_flows.backend.state import interrupts_later
+from keras_flows.backend.state import delay_interrupts
 from tests.flows import vectors
 from tests.nets import net
 from tests.numeric import arrays
@@ -159,7 +159,7 @@ def test_what_a_callback_sets_stays_when_the_next_epoch_fails(flow):
 def test_ctrl_c_waits_for_a_steps_result():
     reached, before = [], signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        with interrupts_later():
+        with delay_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
             reached.append(sum(range(1000)))
     assert reached and signal.getsignal(signal.SIGINT) is before
