@@ -1,4 +1,4 @@
-"""Damaged files of every kind: an error that names the file, or data of the right shape."""
+"""Damaged files of every kind give data of the right shape, or an error that names the file."""
 
 import base64
 import gzip
@@ -17,7 +17,7 @@ ROUNDS = 200
 
 
 def corrupted(raw, rng):
-    """`raw` with bits flipped, cut short, or with a piece of it over another one."""
+    """`raw` with some bits flipped, its end cut off, or a part replaced by another part."""
     raw, kind, n = bytearray(raw), rng.integers(3), len(raw)
     if kind == 0:
         for place in rng.integers(n, size=rng.integers(1, 9)):
@@ -35,8 +35,8 @@ def picture(path):
 
 
 def folder(path):
-    got = load(path)
-    assert got.pixels.shape == (len(got.names), 8, 8, 3)
+    result = load(path)
+    assert result.pixels.shape == (len(result.names), 8, 8, 3)
 
 
 def data_set(path):
@@ -73,9 +73,9 @@ def test_damage_is_named(tmp_path, name, read):
     else:
         path.write_bytes(gzip.compress(np.array([0x803, *x.shape], ">u4").tobytes() + x.tobytes()))
     read(path)
-    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    original, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
     for _ in range(ROUNDS):
-        path.write_bytes(corrupted(whole, rng))
+        path.write_bytes(corrupted(original, rng))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
