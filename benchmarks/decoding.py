@@ -1,20 +1,19 @@
-"""Seconds to decode a TarFlow, with a cache and without: `python -m benchmarks.decoding`.
+"""Seconds to decode a TarFlow with and without a cache: `python -m benchmarks.decoding`.
 
-A sample is found token after token. With the cache a token costs one token's
-arithmetic; without it a whole pass of the same network, compiled in the same
-way. The untrained flow of `benchmarks.training`, cut into few large and
-into many small patches, on each backend in processes of their own that take
-turns. GPUs are hidden.
+Decoding computes one token after another. With the cache each token costs the arithmetic of one
+token; without it, a full pass of the same network, compiled in the same way. The flow is that of
+`benchmarks.training`, untrained, with a few large and with many small patches. Each backend runs
+in a process of its own; contenders alternate. GPUs are hidden.
 """
 
 import sys
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks import command, report
+from benchmarks import command_line, report
 from benchmarks.contenders import BACKENDS, BENCHMARKS
 from benchmarks.processes import measured, publish
-from benchmarks.rounds import interleaved, status
+from benchmarks.rounds import exit_status, run_rounds
 
 HEADER = (
     "contender", "patches", "with the cache, s (min..max)", "full passes, s (min..max)",
@@ -40,16 +39,16 @@ DECODERS = {f"{b}-{side}x{side}": Decoder(b, side) for side in (4, 2) for b in B
 
 
 def parse(argv):
-    parser = command.parser("decoding", __doc__, QUICK)
-    parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
+    parser = command_line.parser("decoding", __doc__, QUICK)
+    command_line.add_contenders(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--calls", type=int, default=3, help="in each round, measured with the cache"
+        "--calls", type=int, default=3, help="calls with the cache measured in each round"
     )
     parser.add_argument("--batch", type=int, default=16, help="samples in a call")
-    args = command.parsed(parser, argv)
-    args.contenders = command.chosen(parser, args.contenders, DECODERS, list(DECODERS))
-    command.at_least_one(parser, args, "rounds", "calls", "batch")
+    args = command_line.parsed(parser, argv)
+    args.contenders = command_line.chosen(parser, args.contenders, DECODERS, list(DECODERS))
+    command_line.at_least_one(parser, args, "rounds", "calls", "batch")
     return args
 
 
@@ -62,10 +61,10 @@ def run(args, name):
 
 
 def summarise(runs, batch):
-    """Each contender's medians of its rounds; ratios are within a round."""
+    """Each contender's medians over the rounds; ratios are within a round."""
     summary = {}
     for name, rounds in runs.items():
-        figures = {key: [each[key] for each in rounds.values()] for key in rounds[min(rounds)]}
+        figures = {key: [run[key] for run in rounds.values()] for key in rounds[min(rounds)]}
         cached, full = ({r: rounds[r][key] for r in rounds} for key in ("cached_s", "full_s"))
         summary[name] = {
             **{key: median(values) for key, values in figures.items()},
@@ -80,8 +79,7 @@ def summarise(runs, batch):
 def _rows(result):
     for name, s in result["summary"].items():
         cached, full, encode = (
-            f"{s[key]:.3f} ({s[key + '_min']:.3f}..{s[key + '_max']:.3f})"
-            for key in ("cached_s", "full_s", "encode_s")
+            report.seconds_and_range(s, key) for key in ("cached_s", "full_s", "encode_s")
         )
         yield (
             name,
@@ -95,32 +93,31 @@ def _rows(result):
             f"{s['first_full_s']:.1f}",
             f"{s['difference_max']:.1e}",
         )
-    for name, why in result["left_out"].items():
-        yield name, why, *("",) * (len(HEADER) - 2)
+    yield from report.left_out_rows(result["left_out"], HEADER)
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    result = report.setting("decoding", argv)
-    runs, left_out = interleaved(
+    result = report.run_info("decoding", argv)
+    runs, left_out = run_rounds(
         args.contenders,
         DECODERS,
         args.rounds,
         lambda name: run(args, name),
-        lambda f: f"{f['cached_s']:.3f} s with the cache, {f['full_s']:.3f} s by full passes",
+        lambda f: f"{f['cached_s']:.3f} s with the cache, {f['full_s']:.3f} s with full passes",
     )
     result["options"] = {key: getattr(args, key) for key in ("rounds", "calls", "batch")}
     result |= {"summary": summarise(runs, args.batch), "left_out": left_out, "runs": runs}
     how = (
-        f"{args.batch} samples a call, in each round the median of {args.calls} calls, one of "
-        f"full passes, rounds: {args.rounds}"
+        f"{args.batch} samples a call, in each round the median of {args.calls} calls with the "
+        f"cache and one call with full passes, rounds: {args.rounds}"
     )
     notes = (
-        "Medians over the rounds; ratios are medians of the ratios within a round. Both ways "
-        "decode the same latents; the difference is relative to the largest number of a sample. "
-        "A way's first call traces and compiles where a backend does, and is not among its "
-        "others. Encoding is of the same samples. Weights are random and small."
+        f"{report.MEDIANS}Both methods decode the same latents; the difference is relative to the "
+        "largest number of a sample. First calls include tracing and compiling, if the backend "
+        "does so, and are not among the others. The same samples are encoded. Weights are random "
+        "and small."
     )
     title = (
         "Decoding with and without a cache, TarFlow: {image_shape}, {blocks} blocks of "
@@ -128,7 +125,7 @@ def main(argv=None):
     ).format(**BENCHMARKS["tarflow"].sizes)
     page = report.page(title, how, result, HEADER, _rows(result), notes)
     publish("decoding", page, result, args.out)
-    return status(runs, left_out)
+    return exit_status(runs, left_out)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Seconds until the first training step is done: `python -m benchmarks.first_step glow`.
 
-For each depth and backend a fresh process imports, builds and compiles the
-flow of `benchmarks.training`, and takes one step of `fit`, which traces and
-compiles all of it; nothing is cached between processes. `--floor` does the same with the
-networks alone, whose building begins with that of the flow they are taken from. GPUs are hidden.
+For each depth and backend a new process imports, builds and compiles the flow of
+`benchmarks.training` and takes one step of `fit`, which traces and compiles all of it. Processes
+share no cache. `--floor` also measures the networks alone; they are taken from a flow, so building
+them includes building it. GPUs are hidden.
 """
 
 import itertools
@@ -12,20 +12,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import command, report
+from benchmarks import command_line, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import attempted, measured, publish, say
+from benchmarks.processes import attempted, exit_status, measured, publish, say
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """What of a model is repeated, how often by default, and its networks' width."""
+    """What a model repeats, how often by default, and the width of its networks."""
 
-    what: str
-    size: str
+    title: str
+    depth_option: str
     depths: tuple
     width: int
-    widths: Callable
+    width_options: Callable
 
 
 MODELS = {
@@ -52,29 +52,27 @@ QUICK = {"depths": [1, 2], "width": 8}
 
 
 def parse(argv):
-    parser = command.parser("first_step", __doc__, QUICK, ("tensorflow", "jax"))
+    parser = command_line.parser("first_step", __doc__, QUICK, ("tensorflow", "jax"))
     parser.add_argument("model", choices=MODELS)
-    parser.add_argument("--depths", type=command.listed(int), metavar="A,B,C")
-    parser.add_argument("--width", type=int, help="of the networks")
+    parser.add_argument("--depths", type=command_line.listed(int), metavar="A,B,C")
+    parser.add_argument("--width", type=int, help="width of the networks")
     parser.add_argument("--batch", type=int)
-    parser.add_argument("--floor", action="store_true", help="also the networks alone")
-    args = command.parsed(parser, argv)
-    own = MODELS[args.model]
-    usual = {
-        "depths": list(own.depths), "width": own.width, "batch": BENCHMARKS[args.model].batch
-    }  # fmt: skip
-    vars(args).update({k: v for k, v in usual.items() if getattr(args, k) is None})
-    command.at_least_one(parser, args, "depths", "width", "batch")
+    parser.add_argument("--floor", action="store_true", help="also measure the networks alone")
+    args = command_line.parsed(parser, argv)
+    model, batch = MODELS[args.model], BENCHMARKS[args.model].batch
+    defaults = {"depths": list(model.depths), "width": model.width, "batch": batch}
+    vars(args).update({k: v for k, v in defaults.items() if getattr(args, k) is None})
+    command_line.at_least_one(parser, args, "depths", "width", "batch")
     return args
 
 
 def run_all(args):
-    """One entry for each depth and contender; one that failed says why."""
+    """One entry for each depth and contender; an entry that failed has the reason."""
     runs, model = [], MODELS[args.model]
     kinds = ("keras_flows", "floor") if args.floor else ("keras_flows",)
     for depth, backend, kind in itertools.product(args.depths, args.backends, kinds):
-        own = {**model.widths(args.width), model.size: depth}
-        sizes = {**BENCHMARKS[args.model].sizes, **own}
+        sizes = {**BENCHMARKS[args.model].sizes, **model.width_options(args.width)}
+        sizes[model.depth_option] = depth
         name = f"{kind}-{backend}"
         task = {"model": args.model, "contender": name, "sizes": sizes, "batch": args.batch}
         task["started"] = time.time()
@@ -97,15 +95,15 @@ def row(entry):
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    result = report.setting("first_step", argv)
+    result = report.run_info("first_step", argv)
     result["options"] = {key: getattr(args, key) for key in ("depths", "width", "batch")}
     result["runs"] = runs = run_all(args)
-    how = f"{MODELS[args.model].what}, networks {args.width} wide, batch {args.batch}"
-    notes = "One process each. The first step traces and compiles; `whole` is from process start."
-    title = f"From nothing to the first training step, {args.model}"
+    how = f"{MODELS[args.model].title}, networks {args.width} wide, batch {args.batch}"
+    notes = "One process each. The first step traces and compiles; `whole` starts with the process."
+    title = f"From process start to the first training step, {args.model}"
     page = report.page(title, how, result, HEADER, map(row, runs), notes)
     publish(f"first_step_{args.model}", page, result, args.out)
-    return 1 if any("failed" in run for run in runs) else 0
+    return exit_status(runs)
 
 
 if __name__ == "__main__":

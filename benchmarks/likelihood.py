@@ -1,10 +1,10 @@
 """Test log-likelihoods after the same training: `python -m benchmarks.likelihood --data FILE.npz`.
 
-FILE holds float32 arrays `train`, `validation` and `test`, standardised already.
-The flow of `benchmarks.training` and the peers' of the same sizes take the same
-steps on the same batches in the same order, with Adam and a rate that falls to
-0 along a cosine, each in a process of its own, one after the other. Nothing is
-chosen on the validation rows: the last weights are measured. GPUs are hidden.
+FILE holds standardized float32 arrays `train`, `validation` and `test`. The flow of
+`benchmarks.training` and the peers' flows of the same sizes train for the same number of steps on
+the same batches in the same order, with Adam and a learning rate that falls to 0 along a cosine.
+Each contender runs in a process of its own. The validation rows choose nothing: the last weights
+are measured. GPUs are hidden.
 """
 
 import sys
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import command, report
+from benchmarks import command_line, report
 from benchmarks.contenders import BENCHMARKS
 from benchmarks.processes import measured, publish
-from benchmarks.rounds import interleaved, status
+from benchmarks.rounds import exit_status, run_rounds
 from benchmarks.sampling import VECTORS
 
 PARTS = ("train", "validation", "test")
@@ -26,22 +26,22 @@ HEADER = (
 
 
 def parse(argv):
-    parser = command.parser("likelihood", __doc__)
+    parser = command_line.parser("likelihood", __doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="FILE.npz")
     parser.add_argument("--model", choices=VECTORS, required=True)
     parser.add_argument("--steps", type=int, required=True, help="training steps")
-    parser.add_argument("--batch-size", type=int, help="rows a step [as benchmarks.training]")
+    parser.add_argument("--batch-size", type=int, help="rows a step [that of benchmarks.training]")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="[%(default)s]")
-    parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
-    args = command.parsed(parser, argv)
+    command_line.add_contenders(parser)
+    args = command_line.parsed(parser, argv)
     benchmark = BENCHMARKS[args.model]
     peers = [name for name, c in benchmark.contenders.items() if c.peer and c.default]
-    known = {name: c for name, c in benchmark.contenders.items() if not name.startswith("floor")}
-    args.contenders = command.chosen(
-        parser, args.contenders, known, ["keras_flows-tensorflow", *peers]
-    )
+    contenders = benchmark.contenders.items()
+    available = {name: contender for name, contender in contenders if "floor" not in name}
+    default = ["keras_flows-tensorflow", *peers]
+    args.contenders = command_line.chosen(parser, args.contenders, available, default)
     args.batch_size = benchmark.batch if args.batch_size is None else args.batch_size
-    args.rows, args.dims = described(parser, args.data)
+    args.rows, args.dims = data_sizes(parser, args.data)
     if min(args.steps, args.batch_size) < 1 or args.learning_rate <= 0:
         parser.error("--steps, --batch-size and --learning-rate must be above 0")
     if args.batch_size > args.rows["train"]:
@@ -49,8 +49,8 @@ def parse(argv):
     return args
 
 
-def described(parser, path):
-    """How many rows each part of the data has, and of how many dimensions."""
+def data_sizes(parser, path):
+    """The number of rows of each part of the data, and the number of dimensions."""
     if not path.is_file():
         parser.error(f"--data: no file {path}")
     with np.load(path) as data:
@@ -83,16 +83,15 @@ def _rows(runs, left_out):
             f"{f['training_s']:.0f}",
             f"{f['parameters']:,}",
         )
-    for name, why in left_out.items():
-        yield name, why, *("",) * (len(HEADER) - 2)
+    yield from report.left_out_rows(left_out, HEADER)
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     benchmark = BENCHMARKS[args.model]
-    result = report.setting("likelihood", argv)
-    runs, left_out = interleaved(
+    result = report.run_info("likelihood", argv)
+    runs, left_out = run_rounds(
         args.contenders,
         benchmark.contenders,
         1,
@@ -108,16 +107,16 @@ def main(argv=None):
         f"cosine to 0; {rows} rows of {args.dims} dimensions"
     )
     notes = (
-        "Mean log-likelihoods after the last step, in nats. Each library starts its weights in its "
-        "own way. Steps/s is the median of the parts of the training after the first one, which "
-        "compiles where a backend does."
+        "Mean log-likelihoods after the last step, in nats. Each library initializes its weights "
+        "in its own way. Steps/s is the median over parts of the training, without the first part, "
+        "which includes compiling."
     )
     sizes = ", ".join(f"{k} {v}" for k, v in benchmark.sizes.items() if k != "dims")
     stem = f"likelihood_{args.model}_{args.data.stem}"
     title = f"Likelihood after the same training, {args.model}: {sizes}"
     page = report.page(title, how, result, HEADER, _rows(runs, left_out), notes)
     publish(stem, page, result, args.out)
-    return status(runs, left_out)
+    return exit_status(runs, left_out)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Memory of training by what the backward pass keeps: `python -m benchmarks.memory`.
+"""Memory of training by `backprop`, what the backward pass keeps: `python -m benchmarks.memory`.
 
-For each backend, depth of Glow and `backprop` a fresh process trains a few
-steps. GPUs are hidden: memory is what the process has resident.
+For each backend, depth of Glow and `backprop` a new process trains for a few steps. GPUs are
+hidden; memory is the resident memory of the process.
 """
 
 import sys
 
-from benchmarks import command, report
+from benchmarks import command_line, report
 from benchmarks.contenders import BENCHMARKS
-from benchmarks.processes import attempted, measured, publish, say
+from benchmarks.processes import attempted, exit_status, measured, publish, say
 from keras_flows.core.scope import BACKPROP
 
 HEADER = (
@@ -20,13 +20,13 @@ QUICK = {"depths": [1, 2], "hidden": 8, "batch": 4, "steps": 1, "backends": ["te
 
 
 def parse(argv):
-    parser = command.parser("memory", __doc__, QUICK, ("tensorflow", "jax"))
-    parser.add_argument("--depths", type=command.listed(int), default=[4, 32], metavar="A,B,C")
+    parser = command_line.parser("memory", __doc__, QUICK, ("tensorflow", "jax"))
+    parser.add_argument("--depths", type=command_line.listed(int), default=[4, 32], metavar="A,B,C")
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=3, help="steps that are timed")
-    args = command.parsed(parser, argv)
-    command.at_least_one(parser, args, "depths", "hidden", "batch", "steps")
+    parser.add_argument("--steps", type=int, default=3, help="number of timed steps")
+    args = command_line.parsed(parser, argv)
+    command_line.at_least_one(parser, args, "depths", "hidden", "batch", "steps")
     return args
 
 
@@ -50,17 +50,19 @@ def run_all(args):
 
 
 def _compare(run, runs):
-    def find(**wanted):
-        wanted = {"backend": run["backend"], "backprop": run["backprop"], **wanted}
-        return next(r for r in runs if all(r[k] == v for k, v in wanted.items()))
+    """Adds the ratios to the smallest depth and to the ordinary backward pass."""
 
-    least = find(depth=min(r["depth"] for r in runs))
-    usual = find(depth=run["depth"], backprop="ordinary")
-    if not any("failed" in r for r in (run, least, usual)):
-        run["of_least_depth"] = run["activations"] / least["activations"]
+    def find(**changes):
+        keys = {"backend": run["backend"], "backprop": run["backprop"], **changes}
+        return next(r for r in runs if all(r[k] == v for k, v in keys.items()))
+
+    smallest = find(depth=min(r["depth"] for r in runs))
+    ordinary = find(depth=run["depth"], backprop="ordinary")
+    if not any("failed" in r for r in (run, smallest, ordinary)):
+        run["of_least_depth"] = run["activations"] / smallest["activations"]
         if run["planned"]:
-            run["planned_of_least_depth"] = run["planned"] / least["planned"]
-        run["slowdown"] = run["step_s"] / usual["step_s"]
+            run["planned_of_least_depth"] = run["planned"] / smallest["planned"]
+        run["slowdown"] = run["step_s"] / ordinary["step_s"]
 
 
 def row(run):
@@ -85,19 +87,19 @@ def row(run):
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    result = report.setting("memory", argv)
+    result = report.run_info("memory", argv)
     result["options"] = {k: getattr(args, k) for k in ("depths", "hidden", "batch", "steps")}
     result["runs"] = runs = run_all(args)
     how = f"Glow, 32x32x3, 3 scales of `depth` steps, {args.hidden} channels, batch {args.batch}"
     notes = (
-        "Activations: the largest resident memory during steps, less the largest during steps of "
+        "Activations: the largest resident memory during steps minus the largest during steps of "
         "one picture (weights, moments, gradients, program), each after a first step that traces "
-        "and compiles. Planned: the same by the temporaries of the program that XLA compiles for "
-        "JAX; resident memory moves. One process each; `ordinary` keeps all activations."
+        "and compiles. Planned: the same by the size of the temporaries in the program that XLA "
+        "compiles for JAX, which is exact. One process each; `ordinary` keeps all activations."
     )
     page = report.page("Memory of training", how, result, HEADER, map(row, runs), notes)
     publish("memory", page, result, args.out)
-    return 1 if any("failed" in run for run in runs) else 0
+    return exit_status(runs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measurements in processes of their own, and what is left of them: messages and results."""
+"""Measurements in separate processes, and their results in files."""
 
 import json
 import os
@@ -11,12 +11,17 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def measured(module, task, backend=None, gpu=False, env=None, **options):
-    """What `python -m benchmarks.workers.MODULE TASK` prints on its last line.
+    """The figures that `python -m benchmarks.workers.MODULE TASK` prints on its last line.
 
-    Raises RuntimeError where it fails.
+    Args:
+        module: name of the worker.
+        task: dict, the arguments of its `measure`.
+        backend: Keras backend, if any.
+        gpu: whether the process sees GPUs.
+        env: additional environment variables.
+        options: of `subprocess.run`.
 
-    GPUs are hidden unless `gpu`; `env` is added to the environment, `options` are those of
-    `subprocess.run`.
+    Raises RuntimeError with the process's error output if it fails.
     """
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **(env or {})}
     if not gpu:
@@ -31,11 +36,16 @@ def measured(module, task, backend=None, gpu=False, env=None, **options):
 
 
 def attempted(run, *args):
-    """The figures of `run(*args)` or, where it fails, `{"failed": why}`."""
+    """The figures of `run(*args)`, or `{"failed": reason}`."""
     try:
         return run(*args)
     except RuntimeError as error:
         return {"failed": str(error).splitlines()[-1]}
+
+
+def exit_status(entries):
+    """The exit status of a program whose entries come from `attempted`: 1 if one failed."""
+    return 1 if any("failed" in entry for entry in entries) else 0
 
 
 def say(text):
@@ -43,7 +53,7 @@ def say(text):
 
 
 def publish(stem, text, result, out):
-    """Prints the page and the data, and writes both into the folder `out` unless it is None."""
+    """Prints the page and the JSON, and writes both to the folder `out` unless it is None."""
     data = json.dumps(result, indent=1) + "\n"
     print(text, data, sep="\n", end="")
     if out is not None:
@@ -52,7 +62,7 @@ def publish(stem, text, result, out):
 
 
 def write(path, text):
-    """Beside its place first, so that a reader never sees half of it."""
+    """Writes to a temporary file first, so that readers never see half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)

@@ -1,4 +1,4 @@
-"""Ratios, the markdown table, and a description of the machine."""
+"""Pages of results: ratios, markdown tables, and a description of the run and the machine."""
 
 import importlib.metadata
 import os
@@ -19,9 +19,10 @@ HEADER = (
 )  # fmt: skip
 
 
+MEDIANS = "Medians over the rounds; ratios are medians of the ratios within a round. "
 CPU_TIME = (
-    "CPU time is that of all threads; where other programs take turns on the cores it says more "
-    "than the clock."
+    "CPU time is that of all threads; if other programs use the cores too, it says more than the "
+    "clock."
 )
 
 
@@ -40,14 +41,14 @@ def summarise(benchmark, runs):
     summary = {}
     for name, rounds in runs.items():
         floor = speed.get(benchmark.contenders[name].floor, {})
-        own, values = speed[name], sorted(speed[name].values())
+        values = sorted(speed[name].values())
         summary[name] = {
             "samples_per_s": median(values),
             "min": values[0],
             "max": values[-1],
-            "speed_over_floor": ratio(own, floor),
-            "step_time_over_floor": ratio(floor, own),
-            "speed_over_best_peer": ratio(own, speed.get(best, {})),
+            "speed_over_floor": ratio(speed[name], floor),
+            "step_time_over_floor": ratio(floor, speed[name]),
+            "speed_over_best_peer": ratio(speed[name], speed.get(best, {})),
             "cpu_s_per_step": median(result["cpu_s_per_step"] for result in rounds.values()),
             "first_step_s": median(result["first_step_s"] for result in rounds.values()),
             **{key: rounds[min(rounds)][key] for key in ("first_loss", "last_loss", "parameters")},
@@ -56,39 +57,50 @@ def summarise(benchmark, runs):
 
 
 def ratio(a, b):
+    """Median of the ratios of two dicts, round to figure; None if they share no round."""
     ratios = [a[r] / b[r] for r in a if r in b]
     return median(ratios) if ratios else None
 
 
+def left_out_rows(left_out, header):
+    """A row with the reason for each contender that was left out."""
+    for name, reason in left_out.items():
+        yield name, reason, *("",) * (len(header) - 2)
+
+
+def seconds_and_range(summary, key):
+    """The median of some seconds with the range over the rounds."""
+    return f"{summary[key]:.3f} ({summary[key + '_min']:.3f}..{summary[key + '_max']:.3f})"
+
+
 def markdown(benchmark, report):
-    """The report of training speed as markdown."""
+    """The page of training speed as markdown."""
     options = report["options"]
     how = (
         f"batch {options['batch']}, {options['steps']} steps after {options['warmup']} of warm-up, "
         f"rounds: {options['rounds']}, {options['data']} data"
     )
     notes = (
-        "Medians over the rounds; ratios are medians of the ratios within a round. "
-        f"A floor is the {benchmark.nets} alone on the same backend, trained by the same "
-        f"`fit`; its loss is another one. {by_hand(report['summary'])}{CPU_TIME} Best "
+        f"{MEDIANS}A floor is the {benchmark.nets} alone on the same backend, trained by the same "
+        f"`fit`, with a loss of its own. {note_by_hand(report['summary'])}{CPU_TIME} Best "
         f"peer: {report['best_peer'] or 'none ran'}."
     )
     title = f"Training speed, {benchmark.title}"
     return page(title, how, report, HEADER, _rows(report), notes)
 
 
-def by_hand(summary):
-    """What is to be said of hand-written contenders, if there are any."""
+def note_by_hand(summary):
+    """A note about hand-written contenders, if there are any."""
     if not any(name.startswith("raw-") for name in summary):
         return ""
     return (
-        "What begins with raw- is the same model written by hand, without Keras and in a loop of "
-        "its own; it is no peer. "
+        "Contenders that begin with raw- are the same model written by hand, without Keras and in "
+        "their own training loop; they are no peers. "
     )
 
 
 def page(title, how, report, header, rows, notes):
-    """Markdown: what was run and how, on what, the table, and how to read it."""
+    """Markdown: what was run, on which machine, the table, and how to read it."""
     machine = report["machine"]
     lines = [
         f"# {title}",
@@ -121,12 +133,11 @@ def _rows(report):
             f"{s['first_loss']:.1f} -> {s['last_loss']:.1f}",
             f"{s['parameters']:,}",
         )
-    for name, why in report["left_out"].items():
-        yield name, why, *("",) * (len(HEADER) - 2)
+    yield from left_out_rows(report["left_out"], HEADER)
 
 
-def setting(program, argv):
-    """What a report says of its run; to be taken before it."""
+def run_info(program, argv):
+    """Command, date, machine and versions of a run; call it before the run starts."""
     return {
         "command": f"python -m benchmarks.{program} {shlex.join(argv)}".strip(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -136,7 +147,7 @@ def setting(program, argv):
 
 
 def machine():
-    """The class of this machine, without its name."""
+    """What kind of machine this is, without its name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cores": len(os.sched_getaffinity(0)),
@@ -156,11 +167,11 @@ def _cpu():
 
 
 def versions():
-    """Python's version and those of the packages that are installed."""
-    found = {"python": platform.python_version()}
+    """The versions of Python and of the installed packages."""
+    result = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            result[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return result

@@ -1,19 +1,18 @@
-"""Seconds to draw samples, and to find their densities: `python -m benchmarks.sampling maf`.
+"""Seconds to draw samples and to compute their densities: `python -m benchmarks.sampling maf`.
 
-An autoregressive density takes one pass of the network; its samples are
-found one dimension after the other. A flow of couplings takes one pass both
-ways. Untrained flows of `benchmarks.training`, in processes of their own
-that take turns, in the same batches; one call of each kind comes first and is
-not counted. GPUs are hidden.
+An autoregressive density takes one pass of the network, and sampling computes one dimension
+after another. A flow of couplings takes one pass in both directions. The flows are those of
+`benchmarks.training`, untrained, each in a process of its own; contenders alternate and use the
+same batches. The first call of each kind is not counted. GPUs are hidden.
 """
 
 import sys
 from statistics import median
 
-from benchmarks import command, report
+from benchmarks import command_line, report
 from benchmarks.contenders import BENCHMARKS
 from benchmarks.processes import measured, publish
-from benchmarks.rounds import interleaved, status
+from benchmarks.rounds import exit_status, run_rounds
 
 VECTORS = [name for name, benchmark in BENCHMARKS.items() if "steps" in benchmark.sizes]
 ROWS = {"nice": 10_000, "glow": 1000, **dict.fromkeys(VECTORS, 1000)}
@@ -26,25 +25,25 @@ QUICK = {"rounds": 1, "calls": 1, "rows": 8}
 
 
 def parse(argv):
-    parser = command.parser("sampling", __doc__, QUICK)
+    parser = command_line.parser("sampling", __doc__, QUICK)
     parser.add_argument("model", choices=ROWS)
-    parser.add_argument("--contenders", metavar="A,B,C", help="which ones, and in which order")
+    command_line.add_contenders(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=3, help="calls measured in each round")
     rows, batches = (", ".join(f"{k} {n}" for k, n in sizes.items()) for sizes in (ROWS, BATCH))
     parser.add_argument("--rows", type=int, help=f"samples in a call [{rows}]")
     parser.add_argument(
-        "--batch", type=int, help=f"samples in a batch, at most [{batches}, others all]"
+        "--batch", type=int, help=f"largest batch [{batches}, others all samples at once]"
     )
-    args = command.parsed(parser, argv)
+    args = command_line.parsed(parser, argv)
     args.rows = ROWS[args.model] if args.rows is None else args.rows
-    most = BATCH.get(args.model, args.rows) if args.batch is None else args.batch
-    args.batch = min(most, args.rows)
+    largest = BATCH.get(args.model, args.rows) if args.batch is None else args.batch
+    args.batch = min(largest, args.rows)
     contenders = BENCHMARKS[args.model].contenders
-    known = {name: c for name, c in contenders.items() if not name.startswith("floor")}
-    usual = [name for name, contender in known.items() if contender.default]
-    args.contenders = command.chosen(parser, args.contenders, known, usual)
-    command.at_least_one(parser, args, "rounds", "calls", "rows", "batch")
+    available = {name: c for name, c in contenders.items() if not name.startswith("floor")}
+    default = [name for name, contender in available.items() if contender.default]
+    args.contenders = command_line.chosen(parser, args.contenders, available, default)
+    command_line.at_least_one(parser, args, "rounds", "calls", "rows", "batch")
     return args
 
 
@@ -56,20 +55,20 @@ def run(args, name):
     return measured("sampling", task, benchmark.contenders[name].backend)
 
 
-def summarise(known, runs):
-    """The best peer, and each contender's medians of its rounds; ratios are within a round."""
+def summarise(contenders, runs):
+    """The best peer, and each contender's medians over the rounds; ratios are within a round."""
 
     def times(name, key):
         return {r: result[key] for r, result in runs[name].items()}
 
-    peers = [name for name in runs if known[name].peer]
+    peers = [name for name in runs if contenders[name].peer]
     best = min(peers, key=lambda name: median(times(name, "sample_s").values()), default=None)
     summary = {}
     for name in runs:
         sample, density = times(name, "sample_s"), times(name, "density_s")
         summary[name] = {
-            **_spread("sample_s", sample.values()),
-            **_spread("density_s", density.values()),
+            **_median_and_range("sample_s", sample.values()),
+            **_median_and_range("density_s", density.values()),
             "sample_over_density": report.ratio(sample, density),
             "speed_over_best_peer": report.ratio(times(best, "sample_s") if best else {}, sample),
             **{key: median(times(name, key).values()) for key in ("sample_cpu_s", "density_cpu_s")},
@@ -79,7 +78,7 @@ def summarise(known, runs):
     return best, summary
 
 
-def _spread(key, values):
+def _median_and_range(key, values):
     return {key: median(values), f"{key}_min": min(values), f"{key}_max": max(values)}
 
 
@@ -87,31 +86,27 @@ def _rows(result):
     for name, s in result["summary"].items():
         yield (
             name,
-            *(
-                f"{s[key]:.3f} ({s[key + '_min']:.3f}..{s[key + '_max']:.3f})"
-                for key in ("sample_s", "density_s")
-            ),
+            *(report.seconds_and_range(s, key) for key in ("sample_s", "density_s")),
             f"{s['sample_over_density']:.2f}",
             f"{s['sample_cpu_s']:.3f}, {s['density_cpu_s']:.3f}",
             "" if s["speed_over_best_peer"] is None else f"{s['speed_over_best_peer']:.2f}",
             f"{s['first_sample_s']:.1f}",
             f"{s['mean_density']:.1f}",
         )
-    for name, why in result["left_out"].items():
-        yield name, why, *("",) * (len(HEADER) - 2)
+    yield from report.left_out_rows(result["left_out"], HEADER)
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     benchmark = BENCHMARKS[args.model]
-    result = report.setting("sampling", argv)
-    runs, left_out = interleaved(
+    result = report.run_info("sampling", argv)
+    runs, left_out = run_rounds(
         args.contenders,
         benchmark.contenders,
         args.rounds,
         lambda name: run(args, name),
-        lambda f: f"{f['sample_s']:.3f} s a sample, {f['density_s']:.3f} s a density",
+        lambda f: f"samples {f['sample_s']:.3f} s, densities {f['density_s']:.3f} s",
     )
     best_peer, summary = summarise(benchmark.contenders, runs)
     options = {key: getattr(args, key) for key in ("rounds", "calls", "rows", "batch")}
@@ -122,13 +117,13 @@ def main(argv=None):
         f"round, rounds: {args.rounds}"
     )
     notes = (
-        "Medians over the rounds; ratios are medians of the ratios within a round. The first "
-        "sample traces and compiles where a backend does. Densities are those of the samples. "
-        f"{report.by_hand(summary)}{report.CPU_TIME} Best peer: {best_peer or 'none ran'}."
+        f"{report.MEDIANS}The first sample includes tracing and compiling, if the backend does "
+        "so. Densities are those of the samples. "
+        f"{report.note_by_hand(summary)}{report.CPU_TIME} Best peer: {best_peer or 'none ran'}."
     )
     page = report.page(f"Sampling, {benchmark.title}", how, result, HEADER, _rows(result), notes)
     publish(f"sampling_{args.model}", page, result, args.out)
-    return status(runs, left_out)
+    return exit_status(runs, left_out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and into folders that no other process writes to."""
+"""Files that are written completely or not at all, and folders locked against other processes."""
 
 import contextlib
 import json
@@ -16,10 +16,10 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def written_whole(path):
-    """A path beside `path` to write to; it takes the place of `path` once all went well.
+    """Yields a temporary path to write to, which replaces `path` at the end of the block.
 
-    After an error nothing of it is left. A symbolic link stays and the file that it names is
-    replaced; a device, a pipe or a folder is refused with a ValueError.
+    After an error the temporary file is removed and `path` stays as it was. If `path` is a symbolic
+    link, its target is replaced. Raises ValueError for a device, a pipe or a folder.
 
     >>> with written_whole("model.keras") as partial: flow.save(partial)
     """
@@ -35,7 +35,7 @@ def written_whole(path):
         yield partial
         os.replace(partial, target)
     except OSError as error:
-        error.filename = error.filename or str(path)  # of a full disk it is not said
+        error.filename = error.filename or str(path)  # a full disk raises without it
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -49,11 +49,11 @@ def write_json(path, value):
 
 @contextlib.contextmanager
 def locked(folder):
-    """Makes `folder` and locks it against every other process that asks for the same.
+    """Makes `folder` and locks it against other processes that lock it.
 
-    The lock ends with the process, however that ends. Where the system or the file system has no
-    such locks there is none. Raises ValueError if another process has it, and OSError if the
-    folder cannot be written.
+    The lock ends with the block or with the process, also if it is killed. There is no lock if the
+    system or the file system does not support it. Raises ValueError if another process holds the
+    lock, and OSError if the folder cannot be written.
 
     >>> with locked("run"): train("run")
     """
@@ -66,7 +66,7 @@ def locked(folder):
         except BlockingIOError:
             file.seek(0)
             raise ValueError(
-                f"Another run writes to this folder: wait for its end, or write to another one. "
+                f"Another run writes to this folder: wait for its end, or choose another one. "
                 f"Received: {folder}, in use by {file.read().strip() or 'an unknown process'}."
             ) from None
         except OSError:  # a file system without locks

@@ -1,7 +1,7 @@
-"""Trains small flows on one and on several virtual devices of the CPU, in a process of its own.
+"""Trains small flows on one and on several virtual devices of the CPU, in a separate process.
 
-`python -m tests.devices_worker CASE...` prints a line of JSON for each case: its figures on one
-device and on several, on JAX four of `DataParallel`, on TensorFlow two of `MirroredStrategy`.
+`python -m tests.devices_worker CASE...` prints a line of JSON for each case: its results on one
+device and on several, four with `DataParallel` on JAX, two with `MirroredStrategy` on TensorFlow.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ from tests.multiscale import smooth_pictures  # noqa: E402
 
 
 class One:
-    """Where everything is done (`use`), and where flows are built and compiled (`build`)."""
+    """One device. `use` is the scope of a case, `build` that of building and compiling flows."""
 
     use = build = staticmethod(contextlib.nullcontext)
 
@@ -50,13 +50,13 @@ class Several(One):
 
 
 def data(n, seed=0):
-    """Rows of four numbers that go together, and their classes."""
+    """Rows of four dependent numbers, and their classes."""
     x = np.random.default_rng(seed).normal(size=(n, 4)) @ np.triu(np.ones((4, 4)))
     return [x.astype("float32"), np.arange(n) % 3]
 
 
 def network():
-    """Of a coupling, given the class; with a penalty."""
+    """The network of a coupling that is conditioned on the class, with a penalty."""
     inputs = [keras.Input((2,)), keras.Input((3,))]
     h = keras.layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.05))(
         keras.layers.Concatenate()(inputs)
@@ -65,7 +65,7 @@ def network():
 
 
 def small_flow(place, optimizer=None):
-    """Two affine couplings given the class, after an actnorm started from data; no noise."""
+    """An actnorm and two affine couplings conditioned on the class; no noise."""
     keras.utils.set_random_seed(3)
     with place.build():
         x, label = keras.Input((4,)), keras.Input((), dtype="int32")
@@ -73,13 +73,13 @@ def small_flow(place, optimizer=None):
         for flip in (False, True):
             h = layers.Coupling(network(), "affine", flip=flip)([h, context])
         flow = Flow(keras.Model([x, label], h))
-        # Adam would hide gradients that are too large by the number of devices.
+        # With Adam, gradients multiplied by the number of devices would go unnoticed.
         flow.compile(optimizer or keras.optimizers.SGD(0.02, momentum=0.9))
     return flow
 
 
 class Steps(keras.callbacks.Callback):
-    """The loss of an epoch so far, after each step."""
+    """The mean loss of the epoch so far, after each step."""
 
     def __init__(self):
         super().__init__()
@@ -119,7 +119,7 @@ def training(place):
 
 
 def shuffled(place):
-    """Batches and labels of a data set whose threads make them, and held-out data."""
+    """A data set with labels whose batches threads make, and held-out data."""
     flow, (x, labels) = small_flow(place), data(40)
     batches = Shuffled(x, 16, context=labels, workers=2)
     held_out = {"validation_data": (data(16, 1),), "callbacks": [batches.callback()]}
@@ -129,10 +129,10 @@ def shuffled(place):
 
 
 def uneven(place):
-    """What becomes of batches that the devices do not divide, of 17 samples in batches of 16."""
+    """Errors for batches that the devices do not divide, such as the last one of 17 samples."""
     if type(place) is One:
         return None
-    flow, told = small_flow(place), {}
+    flow, results = small_flow(place), {}
     for name, call in {
         "first": lambda: fit(flow, data(30), batch_size=15),
         "held_out": lambda: fit(flow, data(16), validation_data=(data(15),)),
@@ -141,10 +141,10 @@ def uneven(place):
         "last": lambda: fit(flow, data(17)),
     }.items():
         try:
-            told[name] = call()
+            results[name] = call()
         except ValueError as error:
-            told[name] = str(error)
-    return {**told, "weights": weights(flow)}
+            results[name] = str(error)
+    return {**results, "weights": weights(flow)}
 
 
 def picture_flow(place, rate=1e-4):
@@ -156,7 +156,7 @@ def picture_flow(place, rate=1e-4):
 
 
 def glow(place):
-    """Pictures, bits/dim, actnorms in chains and networks started from the first batch."""
+    """Pictures, bits/dim, actnorms in chains and networks initialized from the first batch."""
     flow, x = picture_flow(place), smooth_pictures(32, (4, 4, 1))
     with without_noise():
         losses = fit(flow, x) + flow.evaluate(x, batch_size=16, verbose=0)
@@ -164,7 +164,7 @@ def glow(place):
 
 
 def noise(place):
-    """Epochs of the same with its noise, and the noise of eight pixels that are 0."""
+    """Epochs of the same flow with noise, and the noise of eight pixels that are 0."""
     flow, x = picture_flow(place, 1e-3), smooth_pictures(32, (4, 4, 1))
     losses = flow.fit(x, batch_size=16, epochs=4, shuffle=False, verbose=0).history["loss"]
     with place.build():
@@ -175,12 +175,12 @@ def noise(place):
 
 
 def calls(place):
-    """What a trained flow gives for nine samples, and where its file is."""
+    """Results of a trained flow for nine samples, and the path of its file."""
     flow, (x, labels), path = small_flow(place), data(9, 2), tempfile.mkdtemp() + "/flow.keras"
     fit(flow, data(32))
     flow.save(path)
     tensor = ops.convert_to_tensor(x)
-    found = {
+    results = {
         "sample": flow.sample(9, seed=1, context=labels),
         "log_prob": flow.log_prob(x, labels),
         "of_a_tensor": ops.convert_to_numpy(flow.log_prob(tensor, labels)),
@@ -189,11 +189,11 @@ def calls(place):
         "round_trip": flow.reconstruct(x, labels),
         "evaluate": np.array(flow.evaluate(data(16), verbose=0)),
     }
-    return {"path": path, **{name: value.tolist() for name, value in found.items()}}
+    return {"path": path, **{name: value.tolist() for name, value in results.items()}}
 
 
 class Spoil(keras.callbacks.Callback):
-    """Makes the weights worthless before the second epoch."""
+    """Sets the weights to NaN before the second epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
@@ -222,7 +222,7 @@ def averages(place):
 
 
 def batch_norm(place):
-    """The running mean, which is one of all devices."""
+    """The running mean, which is that of all devices."""
     with place.build():
         x, norm = keras.Input((4,)), layers.BatchNormFlow(momentum=0.5)
         flow = Flow(keras.Model(x, norm(x)))
@@ -232,7 +232,7 @@ def batch_norm(place):
 
 
 def vae(place):
-    """The other loss of the library."""
+    """A VAE, which has another loss."""
     keras.utils.set_random_seed(0)
     with place.build():
         model = VAE(6, steps=1, latent=2, hidden=(8,), posterior_hidden=4, free_bits=0.1, seed=0)
@@ -255,16 +255,16 @@ def script(place):
 def main(cases):
     places = {"one": One(), "several": Several()}
     for case in cases:
-        found = {}
+        results = {}
         for where, place in places.items():
             with place.use():
-                found[where] = globals()[case](place)
+                results[where] = globals()[case](place)
         if case == "calls":
-            paths = [figures.pop("path") for figures in found.values()]
+            paths = [values.pop("path") for values in results.values()]
             x = data(9, 2)
             for where, path in zip(places, paths):
-                found[where]["loaded"] = keras.models.load_model(path).log_prob(*x).tolist()
-        print(json.dumps({case: found}), flush=True)
+                results[where]["loaded"] = keras.models.load_model(path).log_prob(*x).tolist()
+        print(json.dumps({case: results}), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,19 +7,18 @@ import numpy as np
 
 from keras_flows import Flow, layers
 from keras_flows.backend.autodiff import compiled
-from keras_flows.testing import evaluation
-from keras_flows.testing.evaluation import (
+from keras_flows.testing.arrays import (
     array,
     arrays,
     encode,
     flat,
-    gradient,
-    jacobian_log_det,
     outputs_of,
     pack,
     split_conditions,
 )
-from keras_flows.testing.evaluation import moved as perturb
+from keras_flows.testing.arrays import functional as functional_of_arrays
+from keras_flows.testing.jacobian import gradient, jacobian_log_det
+from keras_flows.testing.perturbation import perturb
 
 __all__ = [
     "array",
@@ -49,7 +48,7 @@ def built(case):
 
 def functional(case, layer=None):
     """A functional model of one layer, for any number of inputs and outputs."""
-    return evaluation.functional(layer or case.make(), case.inputs(1))
+    return functional_of_arrays(layer or case.make(), case.inputs(1))
 
 
 def embed(case, layer):

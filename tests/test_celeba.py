@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_flows import pictures
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
 from tests.images import in_time
 
 PARTITION = {
@@ -28,8 +28,8 @@ def numbered(n, end="png"):
     return named([f"{i:04}.{end}" for i in range(n)])
 
 
-def names_of(some, part):
-    return {some.names[i] for i in part}
+def names_of(faces, part):
+    return {faces.names[i] for i in part}
 
 
 @pytest.mark.parametrize("name", PARTITION)
@@ -46,7 +46,7 @@ def test_the_partition_is_found(tmp_path, name, place):
     assert pictures.partition(path) == {"1.jpg": 0, "2.jpg": 1, "3.jpg": 2}
 
 
-def test_without_a_partition_there_is_none(tmp_path):
+def test_the_partition_may_be_missing(tmp_path):
     assert pictures.partition(tmp_path) is None
 
 
@@ -78,7 +78,7 @@ def test_missing_attributes_are_named(tmp_path):
         ("list_attr_celeba.csv", "image_id,Bald\n1.jpg 1\n", "line 2"),
     ],
 )
-def test_malformed_files_are_named_with_the_line(tmp_path, name, text, line):
+def test_malformed_lines_are_named(tmp_path, name, text, line):
     (tmp_path / name).write_text(text)
     read = pictures.partition if "partition" in name else pictures.attributes
     with pytest.raises(ValueError, match=f"{name} is .*{line}"):
@@ -86,7 +86,7 @@ def test_malformed_files_are_named_with_the_line(tmp_path, name, text, line):
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
-def test_text_files_too_large_are_refused_by_name(tmp_path, monkeypatch, as_zip):
+def test_text_files_that_are_too_large_are_refused(tmp_path, monkeypatch, as_zip):
     text, path = ATTRIBUTES["list_attr_celeba.txt"], tmp_path
     if as_zip:
         path = tmp_path / "a.zip"
@@ -95,12 +95,12 @@ def test_text_files_too_large_are_refused_by_name(tmp_path, monkeypatch, as_zip)
     else:
         (path / "list_attr_celeba.txt").write_text(text + 10**5 * "\n")
     assert pictures.attributes(path)[0] == ["Bald", "Young"]
-    monkeypatch.setattr(reading, "TEXT_BYTES", 10**4)
+    monkeypatch.setattr(safe_reading, "TEXT_BYTES", 10**4)
     with pytest.raises(ValueError, match="list_attr_celeba.txt is too large: no more than 10,000"):
         pictures.attributes(path)
 
 
-def test_a_pipe_is_no_text_file(tmp_path):
+def test_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "list_attr_celeba.txt")
     with pytest.raises(FileNotFoundError, match="There is no list_attr_celeba.txt"):
         in_time(pictures.attributes, tmp_path)
@@ -109,10 +109,10 @@ def test_a_pipe_is_no_text_file(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["jpg", "webp"])
-def test_the_official_split_goes_by_stem(tmp_path, end):
+def test_the_official_split_matches_names_by_their_stems(tmp_path, end):
     (tmp_path / "list_eval_partition.txt").write_text(PARTITION["list_eval_partition.txt"])
-    some = named([f"img/{i}.{end}" for i in (3, 4, 1, 2)])
-    train, validation, test = pictures.split(some, tmp_path, holdout=9)
+    faces = named([f"img/{i}.{end}" for i in (3, 4, 1, 2)])
+    train, validation, test = pictures.split(faces, tmp_path, holdout=9)
     assert [train.tolist(), validation.tolist(), test.tolist()] == [[1, 2], [3], [0]]
 
 
@@ -123,14 +123,14 @@ def test_a_split_by_hash_is_disjoint_and_sorted(tmp_path):
     assert all((np.diff(part) > 0).all() and part.dtype.kind == "i" for part in parts)
 
 
-def test_a_split_by_hash_knows_no_order_and_no_folder(tmp_path):
-    some = numbered(100)
-    moved = named(["deep/" + name for name in reversed(some.names)])
-    for a, b in zip(pictures.split(some, tmp_path, 10), pictures.split(moved, tmp_path, 10)):
-        assert {"deep/" + name for name in names_of(some, a)} == names_of(moved, b)
+def test_a_split_by_hash_does_not_depend_on_order_or_folder(tmp_path):
+    faces = numbered(100)
+    moved = named(["deep/" + name for name in reversed(faces.names)])
+    for a, b in zip(pictures.split(faces, tmp_path, 10), pictures.split(moved, tmp_path, 10)):
+        assert {"deep/" + name for name in names_of(faces, a)} == names_of(moved, b)
 
 
-def test_more_pictures_make_no_test_picture_of_a_training_one(tmp_path):
+def test_adding_pictures_turns_no_training_picture_into_a_test_picture(tmp_path):
     few, many = numbered(100), numbered(130)
     before = [names_of(few, part) for part in pictures.split(few, tmp_path, 10)]
     after = [names_of(many, part) for part in pictures.split(many, tmp_path, 10)]
@@ -138,7 +138,7 @@ def test_more_pictures_make_no_test_picture_of_a_training_one(tmp_path):
     assert before[2] & after[2]
 
 
-def test_a_split_leaves_something_to_train_on(tmp_path):
+def test_a_split_without_training_pictures_is_refused(tmp_path):
     assert [len(part) for part in pictures.split(numbered(5), tmp_path, 0)] == [5, 0, 0]
     for holdout in (2, 3, 9):
         with pytest.raises(ValueError, match=f"left to train on.*4 pictures, holdout={holdout}"):

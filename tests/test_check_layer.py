@@ -1,4 +1,4 @@
-"""`keras_flows.testing.check_layer`: it passes good layers and says what is wrong with others."""
+"""`keras_flows.testing.check_layer` passes correct layers and describes errors of others."""
 
 import keras
 import numpy as np
@@ -97,13 +97,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_layers_are_named_with_what_is_wrong(name):
+def test_errors_of_broken_layers_are_described(name):
     methods, message = BROKEN[name]
     with pytest.raises(AssertionError, match=message):
         check_layer(broken(name.title().replace(" ", ""), **methods), X)
 
 
-def test_samples_that_influence_each_other_are_noticed():
+def test_samples_that_influence_each_other_are_detected():
     def centred(self, x):
         return x - ops.sum(x, axis=0) / 3 + ops.sum(x[:1], axis=0), None
 
@@ -112,7 +112,7 @@ def test_samples_that_influence_each_other_are_noticed():
         check.samples_do_not_mix()
 
 
-def test_good_layers_pass_and_keep_their_weights():
+def test_correct_layers_pass_and_keep_their_weights():
     layer = Stretch()
     check_layer(layer, X)
     assert not array(layer.k).any() and not array(layer.b).any()
@@ -123,7 +123,7 @@ def test_good_layers_pass_and_keep_their_weights():
     check_layer(Squeeze(), X.reshape(3, 2, 2, 1))
 
 
-def test_float64_is_for_functions_that_make_a_layer():
+def test_float64_needs_a_function_that_makes_the_layer():
     check_layer(Actnorm, X, float64=True)
     check_layer(lambda: Stretch(), X, float64=True)
     assert keras.config.floatx() == "float32"
@@ -144,7 +144,7 @@ def test_float64_is_for_functions_that_make_a_layer():
     [(keras.layers.Dense(2), X), (Sinh(), X.tolist()), (Sinh(), X[0]), (Sinh(), X[:1])],
     ids=["no flow layer", "a list", "one sample", "a batch of 1"],
 )
-def test_what_cannot_be_checked_is_refused(args):
+def test_wrong_arguments_are_refused(args):
     with pytest.raises(ValueError, match="Received"):
         check_layer(*args)
 
@@ -158,7 +158,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_call_says_what_encode_must_return(name):
+def test_a_call_checks_what_encode_returns(name):
     layer = broken("Wrong" + name.title().replace(" ", ""), encode=WRONG[name])
     with pytest.raises(ValueError, match="must return a pair .*Received"), Ledger():
         layer(ops.convert_to_tensor(X))

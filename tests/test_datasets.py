@@ -1,17 +1,16 @@
-"""Loaders, pictures and whole files."""
+"""Loaders of MNIST and CIFAR-10, and their pixels as inputs of flows."""
 
 import gzip
 import os
 import types
 
-import imageio.v3 as iio
 import keras
 import numpy as np
 import pytest
 
-from keras_flows import datasets, grids
-from keras_flows.data import reading
-from keras_flows.files import written_whole
+from keras_flows import datasets
+from keras_flows.data import safe_reading
+from keras_flows.data.idx import IDX_NAMES
 from tests.flows import pixel_flow
 from tests.images import in_time
 
@@ -22,23 +21,23 @@ def tiny():
     return {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2]}
 
 
-def write_idx(folder, packed):
-    for name, x in zip(datasets.IDX_NAMES, tiny().values()):
+def write_idx(folder, gzipped):
+    for name, x in zip(IDX_NAMES.values(), tiny().values()):
         header = np.array([0x800 + x.ndim, *x.shape], ">u4").tobytes()
-        path = folder / (f"{name}.gz" if packed else name)
-        path.write_bytes(gzip.compress(header + x.tobytes()) if packed else header + x.tobytes())
+        path = folder / (f"{name}.gz" if gzipped else name)
+        path.write_bytes(gzip.compress(header + x.tobytes()) if gzipped else header + x.tobytes())
 
 
-def test_bundled_mnist_is_whole():
+def test_bundled_mnist_is_complete():
     (x_train, y_train), (x_test, y_test) = datasets.mnist()
     assert x_train.shape == (60000, 28, 28) and x_test.shape == (10000, 28, 28)
     assert x_train.mean() == pytest.approx(33.3184, abs=1e-4)
     assert np.bincount(y_test).tolist()[:3] == [980, 1135, 1032] and len(y_train) == 60000
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_mnist_from_idx_files(tmp_path, packed):
-    write_idx(tmp_path, packed)
+@pytest.mark.parametrize("gzipped", [True, False])
+def test_mnist_from_idx_files(tmp_path, gzipped):
+    write_idx(tmp_path, gzipped)
     (x, y), (x_test, _) = datasets.mnist(tmp_path)
     assert np.array_equal(x, tiny()["x_train"]) and np.array_equal(y, tiny()["y_train"])
     assert len(x_test) == 2
@@ -58,22 +57,22 @@ def test_missing_files_are_named(tmp_path):
 
 def test_damaged_files_are_named(tmp_path):
     np.savez(tmp_path / "m.npz", **tiny())
-    whole = (tmp_path / "m.npz").read_bytes()
-    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    raw = (tmp_path / "m.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(raw[: len(raw) // 2])
     with pytest.raises(ValueError, match="cut.npz is damaged"):
         datasets.mnist(tmp_path / "cut.npz")
     (tmp_path / "text.npz").write_text("no data")
     with pytest.raises(ValueError, match="text.npz is damaged"):
         datasets.mnist(tmp_path / "text.npz")
-    write_idx(tmp_path, packed=False)
-    images = tmp_path / datasets.IDX_NAMES[0]
+    write_idx(tmp_path, gzipped=False)
+    images = tmp_path / IDX_NAMES["x_train"]
     images.write_bytes(images.read_bytes()[:-7])
     with pytest.raises(ValueError, match="train-images.*cut short"):
         datasets.mnist(tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"x_train": None}, {"x_test": np.zeros((2, 8, 8), "uint8")}])
-def test_npz_of_something_else_is_refused(tmp_path, change):
+def test_npz_with_other_arrays_is_refused(tmp_path, change):
     arrays = {k: v for k, v in {**tiny(), **change}.items() if v is not None}
     np.savez(tmp_path / "other.npz", **arrays)
     with pytest.raises(ValueError, match="other.npz.*Received"):
@@ -94,17 +93,17 @@ def test_cifar10_from_npz(tmp_path, labels):
     assert np.array_equal(y, tiny_colors()["y_train"][:, 0]) and y_test.shape == (2,)
 
 
-def test_cifar10_is_what_keras_has_or_says_what_to_do(monkeypatch):
+def test_cifar10_comes_from_keras_or_the_error_says_what_to_do(monkeypatch):
     x_train, y_train, x_test, y_test = tiny_colors().values()
-    whole = (x_train, y_train), (x_test, y_test)
-    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: whole)
+    data = (x_train, y_train), (x_test, y_test)
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: data)
     assert datasets.cifar10()[0][1].shape == (5,)
 
     def no_network():
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
-    with pytest.raises(OSError, match="CIFAR-10 is not here.*--data.*URL fetch failure"):
+    with pytest.raises(OSError, match="CIFAR-10 is not on this .*--data.*URL fetch failure"):
         datasets.cifar10()
 
 
@@ -112,12 +111,12 @@ def test_other_files_are_not_cifar10(tmp_path):
     np.savez(tmp_path / "m.npz", **tiny())
     with pytest.raises(ValueError, match="m.npz is not CIFAR-10: x_train.*Received"):
         datasets.cifar10(tmp_path / "m.npz")
-    with pytest.raises(FileNotFoundError, match="nowhere.npz: an npz, npy or idx file of C"):
+    with pytest.raises(FileNotFoundError, match="nowhere.npz: give an npz, npy or idx file of C"):
         datasets.cifar10(tmp_path / "nowhere.npz")
 
 
-def entry(levels, shape=(2, 2, 1)):
-    """What `as_input` knows a flow by, with a condition beside its data."""
+def fake_flow(levels, shape=(2, 2, 1)):
+    """The attributes of a flow that `as_input` reads; the flow has data and a condition."""
     inputs = keras.Input(shape, dtype="uint8" if levels else "float32"), keras.Input((3,))
     encoder = types.SimpleNamespace(inputs=inputs)
     return types.SimpleNamespace(encoder=encoder, levels=levels, discrete=levels is not None)
@@ -136,20 +135,20 @@ def test_pictures_without_labels(tmp_path, form):
         np.save(path.open("wb"), x.reshape(23, 784))
     elif form == "folder":
         path.mkdir()
-        (path / datasets.IDX_NAMES[0]).write_bytes(raw)
-        (path / datasets.IDX_NAMES[2]).write_bytes(raw[:4] + b"\0\0\0\3" + raw[8 : 16 + 3 * 784])
+        (path / IDX_NAMES["x_train"]).write_bytes(raw)
+        (path / IDX_NAMES["x_test"]).write_bytes(raw[:4] + b"\0\0\0\3" + raw[8 : 16 + 3 * 784])
     else:
         path.write_bytes(gzip.compress(raw) if form == "idx.gz" else raw)
     (x_train, y_train), (x_test, y_test) = datasets.mnist(path, labels=False)
     assert y_train is None and y_test is None
-    whole = form in ("npz", "folder")
-    assert np.array_equal(x_test, x[:3] if whole else x[[9, 19]])
-    assert np.array_equal(x_train, x if whole else np.delete(x, [9, 19], axis=0))
+    is_split = form in ("npz", "folder")
+    assert np.array_equal(x_test, x[:3] if is_split else x[[9, 19]])
+    assert np.array_equal(x_train, x if is_split else np.delete(x, [9, 19], axis=0))
     with pytest.raises(ValueError, match="pictures has no y_train and no y_test.*labels=False"):
         datasets.mnist(path)
 
 
-def test_labels_without_a_test_set_are_split_as_the_pictures(tmp_path):
+def test_labels_without_a_test_set_are_split_like_the_pictures(tmp_path):
     arrays = {"x_train": tiny()["x_train"][[0] * 20], "y_train": np.arange(20)}
     np.savez(tmp_path / "m.npz", **arrays)
     (x, y), (x_test, y_test) = datasets.mnist(tmp_path / "m.npz")
@@ -159,26 +158,26 @@ def test_labels_without_a_test_set_are_split_as_the_pictures(tmp_path):
         datasets.mnist(tmp_path / "m.npz")
 
 
-def test_integers_in_range_are_taken_and_others_said(tmp_path):
+def test_integers_in_range_are_read_and_other_pixels_refused(tmp_path):
     path, arrays = tmp_path / "m.npz", tiny()
     np.savez(path, **{key: x.astype("int64") for key, x in arrays.items()})
     (x, y), _ = datasets.mnist(path)
     assert x.dtype == y.dtype == np.uint8 and np.array_equal(x, arrays["x_train"])
     wide, unit = arrays["x_train"].astype("uint16") * 200, arrays["x_train"] / np.float32(255)
     for bad, message in [
-        (wide, "x_train: integers from 0 to 255.*Received: dtype=uint16, from 0 to 51000"),
-        (unit, r"x_train: .* needed: \(255 \* x\).round.*Received: dtype=float32, from 0.0 to 1"),
-        (wide * 1.0, "x_train: .* needed. Received: dtype=float64, from 0.0 to 51000.0"),
+        (wide, "x_train must be integers from 0 to 255.*Received: dtype=uint16, from 0 to 51000"),
+        (unit, r"x_train must .*\(255 \* x\).round.*Received: dtype=float32, from 0.0 to 1"),
+        (wide * 1.0, "x_train must .*255. Received: dtype=float64, from 0.0 to 51000.0"),
     ]:
         np.savez(path, **{**arrays, "x_train": bad})
         with pytest.raises(ValueError, match=f"m.npz, {message}"):
             datasets.mnist(path)
-    with pytest.raises(ValueError, match="Pixels: integers from 0 to 255.*uint16, from 7800 to 36"):
-        datasets.as_input(entry(32), wide[0, :2, :2])
-    assert datasets.as_input(entry(65536), wide[:1, :2, :2]).dtype == np.uint16
+    with pytest.raises(ValueError, match="Pixels must be .* 0 to 255.*uint16, from 7800 to 36"):
+        datasets.as_input(fake_flow(32), wide[0, :2, :2])
+    assert datasets.as_input(fake_flow(65536), wide[:1, :2, :2]).dtype == np.uint16
 
 
-def test_objects_are_refused_by_file_and_key(tmp_path):
+def test_arrays_of_objects_are_refused_with_file_and_key(tmp_path):
     np.savez(tmp_path / "m.npz", **{**tiny(), "y_train": np.array([1, None, 2, 3, 4])})
     with pytest.raises(ValueError, match="m.npz, y_train is an array of Python objects.*Received"):
         datasets.mnist(tmp_path / "m.npz")
@@ -186,98 +185,52 @@ def test_objects_are_refused_by_file_and_key(tmp_path):
 
 @pytest.mark.parametrize("form", ["npz", "npy", "idx", "idx.gz"])
 def test_arrays_too_large_are_refused_by_their_headers(tmp_path, monkeypatch, form):
-    """4 GB unpacked, of a few bytes here: what follows the header is never asked for."""
+    """4 GB when unpacked, a few bytes in the file: the data after the header is never read."""
     path, shape = tmp_path / f"m.{form}", (2**22, 28, 28)
     header = np.array([0x803, *shape], ">u4").tobytes() + bytes(10**4)
     if form == "npz":
         np.savez_compressed(path, x_train=np.zeros((30, 28, 28), "uint8"))
-        monkeypatch.setattr(reading, "ARRAY_BYTES", 10**4)
+        monkeypatch.setattr(safe_reading, "ARRAY_BYTES", 10**4)
     elif form == "npy":
         with open(path, "wb") as file:
-            told = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, told)
+            fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, fields)
     else:
         path.write_bytes(gzip.compress(header) if "gz" in form else header)
     with pytest.raises(ValueError, match=f"m.{form}.* is too large: no more than .* bytes"):
         datasets.mnist(path, labels=False)
 
 
-def test_a_header_larger_than_its_file_is_damage(tmp_path):
+def test_a_file_shorter_than_its_header_says_is_damaged(tmp_path):
     np.save(tmp_path / "m.npy", tiny()["x_train"])
     raw = (tmp_path / "m.npy").read_bytes()
     (tmp_path / "m.npy").write_bytes(raw.replace(b"(5, 28, 28)", b"(500,28,28)"))
-    with pytest.raises(ValueError, match="m.npy is damaged: 3920 bytes of data, 392000 by its"):
+    with pytest.raises(ValueError, match="m.npy is damaged: its header says 392000 bytes.*: 3920"):
         datasets.mnist(tmp_path / "m.npy", labels=False)
 
 
-def test_pipes_are_not_read_as_data(tmp_path):
+def test_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
     with pytest.raises(ValueError, match="pipe.npz is a .*pipe"):
         in_time(datasets.mnist, tmp_path / "pipe.npz")
-    write_idx(tmp_path, packed=False)
-    (tmp_path / datasets.IDX_NAMES[1]).unlink()
-    os.mkfifo(tmp_path / datasets.IDX_NAMES[1])
+    write_idx(tmp_path, gzipped=False)
+    (tmp_path / IDX_NAMES["y_train"]).unlink()
+    os.mkfifo(tmp_path / IDX_NAMES["y_train"])
     with pytest.raises(ValueError, match="train-labels-idx1-ubyte is a .*pipe"):
         in_time(datasets.mnist, tmp_path)
 
 
 def test_input_is_reduced_to_the_flows_levels():
     pixels = np.array([[[0, 7], [8, 255]]], "uint8")
-    for levels, wanted in [(32, [0, 0, 1, 31]), (2, [0, 0, 0, 1]), (256, [0, 7, 8, 255])]:
-        x = datasets.as_input(entry(levels), pixels)
-        assert x.shape == (1, 2, 2, 1) and x.dtype == np.uint8 and x.ravel().tolist() == wanted
-    x = datasets.as_input(entry(None, (4,)), pixels)
+    for levels, expected in [(32, [0, 0, 1, 31]), (2, [0, 0, 0, 1]), (256, [0, 7, 8, 255])]:
+        x = datasets.as_input(fake_flow(levels), pixels)
+        assert x.shape == (1, 2, 2, 1) and x.dtype == np.uint8 and x.ravel().tolist() == expected
+    x = datasets.as_input(fake_flow(None, (4,)), pixels)
     assert x.shape == (1, 4) and x.dtype == np.float32 and x[0, 3] == 1
-    with pytest.raises(ValueError, match="power of two. Received.*levels=100"):
-        datasets.as_input(entry(100), pixels)
+    with pytest.raises(ValueError, match="power of two of levels.*levels=100"):
+        datasets.as_input(fake_flow(100), pixels)
 
 
 def test_input_of_a_flow_that_dequantizes():
     x = datasets.as_input(pixel_flow(levels=4), np.array([[0, 255], [64, 63]], "uint8"))
     assert x.tolist() == [[0, 3], [1, 0]]
-
-
-def test_pictures_round_and_clip():
-    x = np.array([[-1.0, 0.0, 0.5, 2.0], [np.nan, 1 / 255, 1.0, np.inf]])
-    pictures = grids.to_pictures(x)
-    assert pictures.shape == (2, 2, 2, 1) and pictures.dtype == np.uint8
-    assert pictures.ravel().tolist() == [0, 0, 128, 255, 0, 1, 255, 255]
-
-
-def test_grid_is_filled_row_by_row():
-    x = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
-    assert grids.grid(x, 2, 3)[..., 0].tolist() == [[0, 1, 2], [3, 4, 0]]
-
-
-def test_a_grid_too_large_to_draw_is_refused_with_one_that_is_not(monkeypatch):
-    with pytest.raises(ValueError, match="Take 357x357 or less.*Received: 3000x3000 pictures"):
-        grids.check_size(3000, 3000, (28, 28, 1))
-    monkeypatch.setattr(grids, "PIXELS", 100)
-    x = np.zeros((1, 2, 2, 1), "uint8")
-    assert grids.grid(x, 5, 5).shape == (10, 10, 1)
-    with pytest.raises(ValueError, match="Take 5x5 or less.*Received: 2x13 pictures of 2x2"):
-        grids.grid(x, 2, 13)
-
-
-def test_pictures_of_no_square_need_a_shape():
-    with pytest.raises(ValueError, match="Received"):
-        grids.to_pictures(np.zeros((2, 6)))
-    assert grids.to_pictures(np.zeros((2, 6)), (2, 1, 3)).shape == (2, 2, 1, 3)
-
-
-def test_png_round_trip_and_refusal(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), "uint8")
-    grids.write_png(tmp_path / "deep" / "p.png", picture)
-    assert np.array_equal(iio.imread(tmp_path / "deep" / "p.png"), picture)
-    with pytest.raises(ValueError, match="Received"):
-        grids.write_png(tmp_path / "f.png", picture / 255)
-    assert not (tmp_path / "f.png").exists()
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), written_whole(path) as partial:
-        partial.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"

@@ -1,4 +1,4 @@
-"""Several devices: what a flow does there beside what it does on one, see devices_worker."""
+"""A flow on several devices gives the same results as on one; devices_worker.py runs it."""
 
 import json
 import os
@@ -13,36 +13,36 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 QUICK = ("training", "glow", "calls", "uneven")
-SAME_TOO = ("shuffled", "rollback", "averages", "batch_norm", "vae")
+ALSO_EQUAL = ("shuffled", "rollback", "averages", "batch_norm", "vae")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BACKEND == "torch", reason="Keras shares no batches on torch"),
 ]
 
 
-def ran(cases):
-    """{case: {"one": figures, "several": figures}}, from a process that has several devices."""
+def run(cases):
+    """{case: {"one": results, "several": results}}, from a process with several devices."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": BACKEND, "JAX_ENABLE_X64": "0"}
     command = [sys.executable, "-m", "tests.devices_worker", *cases]
     out = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr[-3000:]
     lines = [json.loads(line) for line in out.stdout.splitlines() if line.startswith("{")]
-    return {case: found for line in lines for case, found in line.items()}
+    return {case: results for line in lines for case, results in line.items()}
 
 
 @pytest.fixture(scope="module")
 def quick():
-    return ran(QUICK)
+    return run(QUICK)
 
 
 @pytest.fixture(scope="module")
 def slow():
-    return ran((*SAME_TOO, "noise"))
+    return run((*ALSO_EQUAL, "noise"))
 
 
-def assert_same(found):
-    """Losses and weights of one device and of several agree up to rounding."""
-    one, several = found["one"], found["several"]
+def assert_same(results):
+    """Results of one device and of several agree up to rounding."""
+    one, several = results["one"], results["several"]
     assert one.keys() == several.keys()
     for name in one:
         atol = 2e-5 if name == "weights" else 2e-6
@@ -55,34 +55,35 @@ def test_the_same_losses_and_weights(quick):
     assert len(losses) == 6 and losses[5] < losses[2]
 
 
-def test_actnorms_start_from_the_whole_batch(quick):
+def test_actnorms_are_initialized_from_the_whole_batch(quick):
     assert_same(quick["glow"])
     assert quick["glow"]["several"]["adapted"]
 
 
-def test_any_number_of_samples_can_be_asked_for(quick):
+def test_any_number_of_samples_is_possible(quick):
     assert_same(quick["calls"])
-    found = quick["calls"]["several"]
-    assert len(found["sample"]) == len(found["log_prob"]) == len(found["predict"]) == 9
+    results = quick["calls"]["several"]
+    for name in ("sample", "log_prob", "predict"):
+        assert len(results[name]) == 9
     for name in ("of_a_tensor", "in_batches", "loaded"):
-        np.testing.assert_allclose(found[name], found["log_prob"], rtol=1e-5)
+        np.testing.assert_allclose(results[name], results["log_prob"], rtol=1e-5)
 
 
-def test_batches_that_devices_cannot_share_are_refused_at_once(quick):
-    told = quick["uneven"]["several"]
+def test_batches_that_devices_cannot_share_are_refused(quick):
+    results = quick["uneven"]["several"]
     refused = ["first", "held_out", "evaluate", *["shuffled", "last"] * (BACKEND == "jax")]
     for name in refused:
-        assert "devices share each batch" in told[name] and "Received" in told[name], name
-    assert np.isfinite(told["weights"]).all()
+        assert "devices share each batch" in results[name] and "Received" in results[name], name
+    assert np.isfinite(results["weights"]).all()
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX refuses it")
-def test_a_last_batch_of_one_sample_leaves_a_device_without(quick):
+def test_a_device_may_receive_no_sample_of_the_last_batch(quick):
     assert np.isfinite(quick["uneven"]["several"]["last"]).all()
 
 
-@pytest.mark.parametrize("case", SAME_TOO)
-def test_data_sets_callbacks_and_the_other_loss(slow, case):
+@pytest.mark.parametrize("case", ALSO_EQUAL)
+def test_data_sets_callbacks_and_the_loss_of_a_vae(slow, case):
     assert_same(slow[case])
     assert slow[case]["several"].get("n") == {"rollback": 1, "averages": 3}.get(case)
 
@@ -98,7 +99,7 @@ def test_training_with_noise(slow):
 
 
 def test_a_script_on_all_devices():
-    found = ran(["script"])["script"]
-    one, several = found["one"]["losses"], found["several"]["losses"]
+    results = run(["script"])["script"]
+    one, several = results["one"]["losses"], results["several"]["losses"]
     # The devices of TensorFlow draw the same noise.
     np.testing.assert_allclose(several, one, rtol=1e-5 if BACKEND == "jax" else 1e-2)

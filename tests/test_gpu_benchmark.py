@@ -30,7 +30,7 @@ def count(layer):
 
 
 def by_hand(flow):
-    """The arrays of a flow, as `glow_by_hand` has them, and its orders."""
+    """The arrays of a flow, as `glow_blog_raw_jax` has them, and its orders."""
     from keras_flows.layers import Chain, CondActnorm
 
     array = keras.ops.convert_to_numpy
@@ -55,7 +55,7 @@ def test_glow_by_hand_has_the_flow_s_density(monkeypatch):
     middle = lambda shape, dtype, seed: keras.ops.full(shape, 0.5, dtype)  # noqa: E731
     monkeypatch.setattr(keras.random, "uniform", middle)
     jax = pytest.importorskip("jax")
-    from benchmarks.contenders import glow_by_hand as hand
+    from benchmarks.contenders import glow_blog_raw_jax as hand
 
     flow, x = perturb(glow_keras.blog(**SMALL)), pixels()
     params, orders = by_hand(flow)
@@ -69,7 +69,7 @@ def test_glow_by_hand_has_the_flow_s_density(monkeypatch):
 
 def test_adam_by_hand_is_keras():
     pytest.importorskip("jax")
-    from benchmarks.contenders import glow_by_hand as hand
+    from benchmarks.contenders import glow_blog_raw_jax as hand
 
     weight, adam = keras.Variable(np.float32([1, 2])), keras.optimizers.Adam(1e-3)
     adam.build([weight])
@@ -84,7 +84,7 @@ def test_adam_by_hand_is_keras():
 
 def test_training_by_hand_lowers_the_loss():
     jax = pytest.importorskip("jax")
-    from benchmarks.contenders import glow_by_hand as hand
+    from benchmarks.contenders import glow_blog_raw_jax as hand
 
     sizes = {**SMALL, "levels": 1, "depth": 1}
     train, state, _ = hand.training(**sizes, dtype=jax.numpy.bfloat16)
@@ -126,7 +126,7 @@ def test_each_stage_is_a_command_that_its_recipe_accepts(stage, quick):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ("nice --out runs --limit 2 --reserve 2", "--limit must be more than --reserve"),
+        ("nice --out runs --limit 2 --reserve 2", "--limit more than --reserve"),
         ("steps --out runs -- --epochs 3", "no script"),
         ("nothing --out runs", "invalid choice"),
     ],
@@ -154,7 +154,7 @@ def test_a_command_ends_by_itself_or_is_killed(capsys):
     command = [sys.executable, "-c"]
     assert gpu.limited([*command, program.format(0)], time.monotonic() + 60) == 3
     assert gpu.limited([*command, program.format(60)], time.monotonic() + 0.2) == -9
-    assert "The same command again" in capsys.readouterr().err
+    assert "Run the same command again" in capsys.readouterr().err
 
 
 def figures(name, speed):

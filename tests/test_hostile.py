@@ -1,4 +1,4 @@
-"""Damaged files of every kind: an error that names the file, or data of the right shape."""
+"""Damaged files of every kind give data of the right shape, or an error that names the file."""
 
 import base64
 import gzip
@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from keras_flows import datasets
-from keras_flows.data import decoding, pickles
+from keras_flows.data import decoding, pandas_pickle
 from tests.images import encoded, load, noise, plain, write
-from tests.test_pickles import PANDAS_3
+from tests.test_pandas_pickle import PANDAS_3
 
 ROUNDS = 200
 
 
 def corrupted(raw, rng):
-    """`raw` with bits flipped, cut short, or with a piece of it over another one."""
+    """`raw` with some bits flipped, its end cut off, or a part replaced by another part."""
     raw, kind, n = bytearray(raw), rng.integers(3), len(raw)
     if kind == 0:
         for place in rng.integers(n, size=rng.integers(1, 9)):
@@ -35,8 +35,8 @@ def picture(path):
 
 
 def folder(path):
-    got = load(path)
-    assert got.pixels.shape == (len(got.names), 8, 8, 3)
+    result = load(path)
+    assert result.pixels.shape == (len(result.names), 8, 8, 3)
 
 
 def data_set(path):
@@ -45,7 +45,7 @@ def data_set(path):
 
 
 def table(path):
-    names, rows = pickles.read_frame(path)
+    names, rows = pandas_pickle.read_frame(path)
     assert rows.ndim == 2 and rows.shape[1] == len(names)
 
 
@@ -73,9 +73,9 @@ def test_damage_is_named(tmp_path, name, read):
     else:
         path.write_bytes(gzip.compress(np.array([0x803, *x.shape], ">u4").tobytes() + x.tobytes()))
     read(path)
-    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    original, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
     for _ in range(ROUNDS):
-        path.write_bytes(corrupted(whole, rng))
+        path.write_bytes(corrupted(original, rng))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ import pytest
 
 import keras_flows
 from keras_flows.core.ledger import Ledger
-from keras_flows.testing.check_layer import LayerCheck
+from keras_flows.testing import LayerCheck
 from tests.layers import BAD_OPTIONS, CASES, WEIGHTED
 from tests.nets import Sinh
 from tests.numeric import (

@@ -1,4 +1,4 @@
-"""Pictures of folders and zips: errors, and what is cached when."""
+"""Pictures of folders and zips: errors, and the cache."""
 
 import os
 import signal
@@ -19,19 +19,19 @@ def source(tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """How many pictures were decoded so far, as the length of a list."""
-    calls, true = [], decoding._picture
-    monkeypatch.setattr(decoding, "_picture", lambda *args: calls.append(0) or true(*args))
+    calls, decode = [], decoding._decode_square
+    monkeypatch.setattr(decoding, "_decode_square", lambda *args: calls.append(0) or decode(*args))
     return calls
 
 
 def test_limit_takes_the_first_names(source):
     (source / "a.png").write_bytes(b"no picture")
-    got = load(source, limit=2)
-    assert got.names == ["b.png"] and got.skipped == {"damaged": 1}
+    result = load(source, limit=2)
+    assert result.names == ["b.png"] and result.skipped == {"damaged": 1}
 
 
 def test_errors_say_what_would_work(tmp_path, source):
-    with pytest.raises(FileNotFoundError, match="nowhere: a folder or a zip"):
+    with pytest.raises(FileNotFoundError, match="nowhere: give a folder or a zip"):
         load(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="a.png is damaged or neither a folder nor a zip"):
         load(source / "a.png")
@@ -52,7 +52,7 @@ def test_errors_say_what_would_work(tmp_path, source):
             load(source, **bad)
 
 
-def test_what_was_decoded_is_read_from_the_cache(source, decoded):
+def test_decoded_pictures_are_read_from_the_cache(source, decoded):
     first = load(source)
     assert len(decoded) == 3
     again = load(source)
@@ -62,7 +62,7 @@ def test_what_was_decoded_is_read_from_the_cache(source, decoded):
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
-def test_a_change_is_decoded_anew(tmp_path, decoded, as_zip):
+def test_changed_pictures_are_decoded_again(tmp_path, decoded, as_zip):
     place = tmp_path / "z.zip" if as_zip else tmp_path / "set"
     load(write(place, {"a.png": plain(RED), "b.png": plain(RED)}, as_zip))
     load(write(place, {"a.png": plain(RED), "b.png": plain(BLUE)}, as_zip))
@@ -74,7 +74,7 @@ def test_a_change_is_decoded_anew(tmp_path, decoded, as_zip):
     assert len(decoded) == 7
 
 
-def test_the_cache_is_in_kerass_home_if_nowhere_else(source, tmp_path, monkeypatch):
+def test_the_cache_is_in_the_home_of_keras_by_default(source, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     load(source, cache=None)
     assert len(list((tmp_path / "home" / "keras_flows").glob("*.npy"))) == 1
@@ -82,7 +82,7 @@ def test_the_cache_is_in_kerass_home_if_nowhere_else(source, tmp_path, monkeypat
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "index", "list", "other", "flip"])
 def test_a_damaged_cache_is_decoded_again(source, tmp_path, decoded, capsys, damage):
-    wanted = np.array(load(source).pixels)
+    expected = np.array(load(source).pixels)
     (pixels,), (index,) = ((tmp_path / "cache").glob(f"*.{end}") for end in ("npy", "json"))
     if damage == "index":
         index.write_text('{"names"')
@@ -93,27 +93,27 @@ def test_a_damaged_cache_is_decoded_again(source, tmp_path, decoded, capsys, dam
         raw[-5] ^= 1
         pixels.write_bytes(raw)
     elif damage == "other":
-        np.save(pixels, wanted[:2])
+        np.save(pixels, expected[:2])
     else:
         pixels.write_bytes(pixels.read_bytes()[: -1 if damage == "cut" else 0])
-    assert np.array_equal(load(source).pixels, wanted) and len(decoded) == 6
+    assert np.array_equal(load(source).pixels, expected) and len(decoded) == 6
     assert "is damaged, so the pictures are decoded again" in capsys.readouterr().out
     load(source)
     assert len(decoded) == 6
 
 
 def test_a_cache_that_was_copied_is_read(source, tmp_path, decoded, monkeypatch):
-    wanted, sums = np.array(load(source).pixels), []
+    expected, sums = np.array(load(source).pixels), []
     (pixels,) = (tmp_path / "cache").glob("*.npy")
     os.utime(pixels, (0, 0))
-    true = picture_cache._checksum
-    monkeypatch.setattr(picture_cache, "_checksum", lambda path: sums.append(0) or true(path))
+    checksum = picture_cache._checksum
+    monkeypatch.setattr(picture_cache, "_checksum", lambda path: sums.append(0) or checksum(path))
     for _ in range(2):
-        assert np.array_equal(load(source).pixels, wanted)
-    assert len(decoded) == 3 and len(sums) == 1  # read whole once, then known
+        assert np.array_equal(load(source).pixels, expected)
+    assert len(decoded) == 3 and len(sums) == 1  # computed once, then known
 
 
-def test_the_newest_copy_of_a_source_is_kept(source, tmp_path):
+def test_only_the_newest_entry_of_a_source_is_kept(source, tmp_path):
     cache = tmp_path / "cache"
     load(source, 4)
     old = [load(source).pixels, *cache.iterdir()]
@@ -121,33 +121,33 @@ def test_the_newest_copy_of_a_source_is_kept(source, tmp_path):
     assert len(load(source).names) == 4
     assert len(list(cache.glob("*.npy"))) == len(list(cache.glob("*.json"))) == 2
     assert old[0].shape == (3, 8, 8, 3) and (old[0][0, 0, 0] == RED).all()  # still mapped
-    left = cache / ("0" * 32 + ".npy"), cache / ("0" * 32 + ".json"), cache / "mine.npy"
-    for path in left:
+    files = cache / ("0" * 32 + ".npy"), cache / ("0" * 32 + ".json"), cache / "other.npy"
+    for path in files:
         path.write_text("of format 1")
     load(source, 5)
-    assert [path.exists() for path in left] == [False, False, True]
+    assert [path.exists() for path in files] == [False, False, True]
 
 
-def test_without_a_cache_it_goes_on(source, tmp_path, capsys):
+def test_pictures_load_without_a_cache(source, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    got = load(source, cache=tmp_path / "file")
-    assert got.pixels[:2, 0, 0].tolist() == [list(RED), list(GREEN)] and len(got.names) == 3
-    said = capsys.readouterr().out
-    assert "cannot be written" in said and said.count("\n") == 1
+    result = load(source, cache=tmp_path / "file")
+    assert result.pixels[:2, 0, 0].tolist() == [list(RED), list(GREEN)] and len(result.names) == 3
+    output = capsys.readouterr().out
+    assert "cannot be written" in output and output.count("\n") == 1
 
 
-def test_a_killed_decode_leaves_nothing_that_looks_whole(source, tmp_path, monkeypatch):
-    true, calls = decoding._picture, []
+def test_a_killed_run_leaves_no_complete_entry(source, tmp_path, monkeypatch):
+    decode, calls = decoding._decode_square, []
 
     def killing(*args):
         calls.append(0)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return true(*args)
+        return decode(*args)
 
     if not (child := os.fork()):
         try:
-            monkeypatch.setattr(decoding, "_picture", killing)
+            monkeypatch.setattr(decoding, "_decode_square", killing)
             load(source, workers=1)
         finally:
             os._exit(0)
@@ -160,11 +160,11 @@ def test_a_killed_decode_leaves_nothing_that_looks_whole(source, tmp_path, monke
     assert not partial.exists()
 
 
-def test_an_interrupted_decode_leaves_nothing(source, tmp_path, monkeypatch):
+def test_an_interrupted_run_leaves_no_files(source, tmp_path, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(decoding, "_picture", interrupt)
+    monkeypatch.setattr(decoding, "_decode_square", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load(source)
     assert not list((tmp_path / "cache").iterdir())

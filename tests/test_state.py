@@ -1,4 +1,4 @@
-"""Weights outlive exceptions, Ctrl-C and threads."""
+"""Weights survive exceptions, Ctrl-C and threads."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_flows import Flow, layers
-from keras_flows.backend.state import interrupts_later
+from keras_flows.backend.state import delay_interrupts
 from tests.flows import vectors
 from tests.nets import net
 from tests.numeric import arrays
@@ -20,14 +20,14 @@ X = vectors()
 
 @pytest.fixture(scope="module")
 def trained():
-    """A flow after some training, and the values of all its variables then."""
+    """A flow after some training, and the values of all its variables."""
     keras.utils.set_random_seed(0)
     x = keras.Input((4,))
     h = layers.Coupling(net(2), split="halves")(layers.InvConv(seed=0)(layers.Actnorm()(x)))
     flow = Flow(keras.Model(x, h))
     flow.compile(keras.optimizers.Adam(0.01))
     fitted(flow)
-    return flow, everything(flow)
+    return flow, all_values(flow)
 
 
 @pytest.fixture
@@ -47,17 +47,17 @@ def fitted(flow, x=X, **options):
     return flow
 
 
-def everything(flow):
+def all_values(flow):
     return arrays([*flow.weights, *flow.optimizer.variables])
 
 
 def assert_same(flow, before):
-    for a, b in zip(everything(flow), before, strict=True):
+    for a, b in zip(all_values(flow), before, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
 def stops_early():
-    """Batches, of which the first is none."""
+    """A generator of batches that fails before the first one."""
     raise OSError("no such file")
     yield X[:16]
 
@@ -83,7 +83,7 @@ WRONG = {
 }
 
 
-def test_a_wrong_call_changes_no_weight(flow):
+def test_failed_calls_change_no_weight(flow):
     before, score = flow.get_weights(), flow.log_prob(X)
     for name, call in WRONG.items():
         with pytest.raises(Exception):  # noqa: B017  (each backend has its own)
@@ -94,11 +94,11 @@ def test_a_wrong_call_changes_no_weight(flow):
 
 
 def interrupt(monkeypatch, model, name, after):
-    """Ctrl-C in the model's function after so many steps, before anyone has their result."""
-    whole, steps = getattr(model, name), []
+    """Raises Ctrl-C in the model's function after some steps, before their result is returned."""
+    original, steps = getattr(model, name), []
 
     def function(*args):
-        result = whole(*args)
+        result = original(*args)
         steps.append(1)
         if len(steps) == after:
             raise KeyboardInterrupt
@@ -108,30 +108,30 @@ def interrupt(monkeypatch, model, name, after):
 
 
 @pytest.mark.parametrize("name", ["decode", "predict"])
-def test_weights_outlive_an_interrupt_while_predicting(name, flow, monkeypatch):
+def test_weights_survive_an_interrupt_while_predicting(name, flow, monkeypatch):
     def call():
         return getattr(flow, name)(X, batch_size=16)
 
-    before, wanted = everything(flow), call()
+    before, expected = all_values(flow), call()
     with monkeypatch.context() as patch:
         model = flow.decoder if name == "decode" else flow
         interrupt(patch, model, "predict_function", after=2)
         with pytest.raises(KeyboardInterrupt):
             call()
     assert_same(flow, before)
-    for ours, right in zip(call(), wanted):
-        np.testing.assert_array_equal(ours, right)
+    for received, value in zip(call(), expected):
+        np.testing.assert_array_equal(received, value)
 
 
-def test_what_was_trained_before_an_interrupt_stays(flow, monkeypatch):
-    start = everything(flow)
-    wanted = everything(fitted(fitted(flow), X[:32]))
+def test_an_interrupt_keeps_the_steps_before_it(flow, monkeypatch):
+    start = all_values(flow)
+    expected = all_values(fitted(fitted(flow), X[:32]))
     restore(flow, start)
     with monkeypatch.context() as patch:
         interrupt(patch, flow, "train_function", after=6)
         with pytest.raises(KeyboardInterrupt):
             fitted(flow, epochs=3)
-    assert_same(flow, wanted)
+    assert_same(flow, expected)
     fitted(flow)
 
 
@@ -143,7 +143,7 @@ class Halving(keras.callbacks.Callback):
         self.kept = self.model.get_weights()
 
 
-def test_what_a_callback_sets_stays_when_the_next_epoch_fails(flow):
+def test_weights_set_by_a_callback_survive_an_error_in_the_next_epoch(flow):
     callback = Halving()
 
     def batches():
@@ -156,17 +156,17 @@ def test_what_a_callback_sets_stays_when_the_next_epoch_fails(flow):
         np.testing.assert_array_equal(a, b)
 
 
-def test_ctrl_c_waits_for_a_steps_result():
+def test_ctrl_c_waits_for_the_end_of_the_block():
     reached, before = [], signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        with interrupts_later():
+        with delay_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
             reached.append(sum(range(1000)))
     assert reached and signal.getsignal(signal.SIGINT) is before
 
 
 def in_threads(*functions):
-    """What each of these gives, or raises, in a thread of its own."""
+    """The results or exceptions of functions that run in one thread each."""
     results = [None] * len(functions)
 
     def run(i):
@@ -183,42 +183,43 @@ def in_threads(*functions):
     return results
 
 
-def test_threads_that_score_and_sample_get_what_one_would(flow):
+def test_threads_get_the_same_results_as_one_thread(flow):
     def scores():
         return [flow.log_prob(X, batch_size=16) for _ in range(4)]
 
     def samples():
         return [flow.sample(16, seed=i) for i in range(4)]
 
-    wanted = [scores(), samples()] * 2
-    for ours, right in zip(in_threads(scores, samples, scores, samples), wanted, strict=True):
-        np.testing.assert_array_equal(ours, right)
+    expected = [scores(), samples()] * 2
+    results = in_threads(scores, samples, scores, samples)
+    for received, value in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(received, value)
 
 
-class Beside(keras.callbacks.Callback):
-    """Scores and samples while it trains, in threads and in this one."""
+class CallsWhileTraining(keras.callbacks.Callback):
+    """Scores and samples during training, in the training thread and in others."""
 
     def on_train_batch_end(self, batch, logs=None):
         if batch == 1:
             flow = self.model
-            self.mine = flow.sample(16, seed=0)
+            self.sample = flow.sample(16, seed=0)
             calls = (lambda: flow.sample(16), lambda: flow.log_prob(X), lambda: fitted(flow))
-            self.others = in_threads(*calls)
+            self.errors = in_threads(*calls)
 
 
-def test_other_threads_are_refused_while_one_trains(flow):
-    start, beside = everything(flow), Beside()
-    wanted = everything(fitted(flow))
+def test_other_threads_are_refused_during_training(flow):
+    start, callback = all_values(flow), CallsWhileTraining()
+    expected = all_values(fitted(flow))
     restore(flow, start)
-    fitted(flow, callbacks=[beside])
-    for error in beside.others:
+    fitted(flow, callbacks=[callback])
+    for error in callback.errors:
         assert isinstance(error, RuntimeError) and "trained in another thread" in str(error)
-    assert_same(flow, wanted)
+    assert_same(flow, expected)
     (sample,) = in_threads(lambda: flow.sample(16, seed=0))
-    assert np.isfinite(beside.mine).all() and np.abs(sample - beside.mine).max() > 0
+    assert np.isfinite(callback.sample).all() and np.abs(sample - callback.sample).max() > 0
 
 
-def test_a_callback_that_has_the_flow_by_its_name_sees_the_newest_weights(flow):
+def test_a_callback_that_closes_over_the_flow_sees_the_newest_weights(flow):
     seen = []
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(flow.sample(16, seed=0))
@@ -228,7 +229,7 @@ def test_a_callback_that_has_the_flow_by_its_name_sees_the_newest_weights(flow):
     assert np.abs(np.diff(seen, axis=0)).max(axis=(1, 2)).min() > 0
 
 
-def test_training_waits_for_what_is_under_way(flow):
+def test_training_waits_for_calls_in_progress(flow):
     order, reading = [], threading.Event()
 
     def slow():

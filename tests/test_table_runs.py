@@ -68,7 +68,7 @@ def test_columns_of_few_values_are_dequantized(tmp_path):
     x = np.stack([rng.integers(0, 9, 300), rng.random(300)], axis=1)
     np.savez(tmp_path / "t.npz", x=x, names=["n", "x"])
     options = ["--data", str(tmp_path / "t.npz"), "--seed", "3"]
-    with pytest.warns(UserWarning, match=r"column 1 \(n\) holds integers only, 9 different values"):
+    with pytest.warns(UserWarning, match=r"column 1 \(n\) has only integers, 9 different values"):
         plain, noisy = (
             load_table(maf_tabular.main.options([*options, *more]))
             for more in ([], ["--dequantize", "n"])

@@ -1,6 +1,6 @@
-"""What is measured: model name -> sizes and contenders.
+"""The benchmarks: model name -> sizes and contenders.
 
-A further model is one more entry here, and its builders in modules beside this one.
+To add a model, add an entry here and its builders in modules beside this one.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +12,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 class Contender:
     """One line of the table.
 
-    `build` is "module:function" in this package. With a Keras `backend` the
-    function returns a `keras.Model` for `fit`; without one it returns a torch
-    module and its loss or, if its `framework` is "jax", a `steps.jax.Density`.
-    `adam` holds options for the framework's Adam. `floor` is the contender
-    whose time is the least possible here; a peer is another library. Only the
-    `default` ones run unless they are named.
+    `build` is "module:function" in this package. With a Keras `backend` the function returns a
+    `keras.Model` for `fit`. Without one it returns a torch module and its loss or, if `framework`
+    is "jax", a `training_loops.jax.Density`. `adam` has options for the framework's Adam. `floor`
+    names the contender whose time is the shortest possible on this backend. A `peer` is another
+    library. Contenders that are not `default` run only if they are named.
     """
 
     build: str
@@ -31,16 +30,16 @@ class Contender:
 
     @property
     def runs_in(self):
-        """What runs it: "keras", "torch" or "jax"."""
+        """The framework that trains it: "keras", "torch" or "jax"."""
         return "keras" if self.backend else self.framework
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Sizes given to every builder, the shape of one sample, and the contenders.
+    """The sizes that every builder receives, the shape of one sample, and the contenders.
 
-    Samples are floats in [0, 1] or, with `levels`, integers below it. `batch`
-    is the default, `data` what they can be made of, `nets` what the floor trains.
+    Samples are floats in [0, 1] or, with `levels`, integers below `levels`. `batch` is the default
+    batch size, `data` names the possible data, and `nets` describes the networks of the floor.
     """
 
     title: str
@@ -53,8 +52,8 @@ class Benchmark:
     nets: str = "coupling networks"
 
 
-def of_keras(module):
-    """A floor and the flow for each backend, from `module`'s `floor` and `flow`."""
+def keras_contenders(module):
+    """The floor and the flow on each backend, from the functions `floor` and `flow` of `module`."""
     entries = {}
     for backend in BACKENDS:
         floor, needs = f"floor-{backend}", ("keras", backend)
@@ -64,8 +63,8 @@ def of_keras(module):
     return entries
 
 
-def of_peer(name, module):
-    """Another library with `torch.optim.Adam` as it comes, and with its fused form on request."""
+def torch_peer(name, module):
+    """Another library with the default `torch.optim.Adam`, and with the fused one on request."""
     build, needs = f"{module}:build", ("torch", name)
     return {
         name: Contender(build, needs, peer=True),
@@ -73,14 +72,14 @@ def of_peer(name, module):
     }
 
 
-def of_jax_peer(name, module):
+def jax_peer(name, module):
     """Another library in JAX."""
     needs = ("jax", "optax", name)
     return {name: Contender(f"{module}:build", needs, framework="jax", peer=True)}
 
 
 def by_hand(model):
-    """What a user would write without any library of flows, beside Keras' floor."""
+    """What a user would write without a library of flows; compared with Keras' floor."""
     build, fused = f"{model}_raw_{{}}:build".format, {"fused": True}
     return {
         "raw-jax": Contender(build("jax"), ("jax", "optax"), framework="jax", floor="floor-jax"),
@@ -94,14 +93,14 @@ BENCHMARKS = {
         sizes={"dims": 784, "couplings": 4, "hidden": (1000,) * 5},
         sample_shape=(784,),
         contenders={
-            **of_keras("nice_keras"),
+            **keras_contenders("nice_keras"),
             **by_hand("nice"),
-            **of_peer("normflows", "nice_normflows"),
-            **of_peer("nflows", "nice_nflows"),
-            **of_peer("FrEIA", "nice_freia"),
-            **of_peer("zuko", "nice_zuko"),
-            **of_jax_peer("flowjax", "nice_flowjax"),
-            **of_jax_peer("distrax", "nice_distrax"),
+            **torch_peer("normflows", "nice_normflows"),
+            **torch_peer("nflows", "nice_nflows"),
+            **torch_peer("FrEIA", "nice_freia"),
+            **torch_peer("zuko", "nice_zuko"),
+            **jax_peer("flowjax", "nice_flowjax"),
+            **jax_peer("distrax", "nice_distrax"),
         },
         data=("synthetic", "mnist"),
     ),
@@ -111,11 +110,11 @@ BENCHMARKS = {
         sizes={"image_shape": (32, 32, 3), "levels": 3, "depth": 4, "hidden": 128},
         sample_shape=(32, 32, 3),
         contenders={
-            **of_keras("glow_keras"),
+            **keras_contenders("glow_keras"),
             **by_hand("glow"),
-            **of_peer("normflows", "glow_normflows"),
-            **of_peer("nflows", "glow_nflows"),
-            **of_peer("FrEIA", "glow_freia"),
+            **torch_peer("normflows", "glow_normflows"),
+            **torch_peer("nflows", "glow_nflows"),
+            **torch_peer("FrEIA", "glow_freia"),
         },
         batch=16,
         levels=256,
@@ -126,9 +125,9 @@ BENCHMARKS = {
         sizes={"dims": 63, "steps": 5, "hidden": (512, 512)},
         sample_shape=(63,),
         contenders={
-            **of_keras("maf_keras"),
-            **of_peer("nflows", "maf_nflows"),
-            **of_peer("zuko", "maf_zuko"),
+            **keras_contenders("maf_keras"),
+            **torch_peer("nflows", "maf_nflows"),
+            **torch_peer("zuko", "maf_zuko"),
         },
         batch=100,
         nets="masked networks",
@@ -146,9 +145,9 @@ BENCHMARKS = {
         },
         sample_shape=(6,),
         contenders={
-            **of_keras("nsf_keras"),
-            **of_peer("nflows", "nsf_nflows"),
-            **of_peer("zuko", "nsf_zuko"),
+            **keras_contenders("nsf_keras"),
+            **torch_peer("nflows", "nsf_nflows"),
+            **torch_peer("zuko", "nsf_zuko"),
         },
         batch=512,
         nets="masked networks",
@@ -164,7 +163,7 @@ BENCHMARKS = {
             "layers_per_block": 2,
         },
         sample_shape=(28, 28, 1),
-        contenders=of_keras("tarflow_keras"),
+        contenders=keras_contenders("tarflow_keras"),
         batch=64,
         levels=256,
         nets="causal transformers",

@@ -6,11 +6,11 @@ import torch
 from FrEIA import framework, modules
 from torch import nn
 
-from benchmarks.steps.torch import at_zero, conv_net, of_pixels
+from benchmarks.training_loops.torch import at_zero, conv_net, of_pixels
 
 
 class InvConv(modules.InvertibleModule):
-    """Learned 1x1 convolution in PLU form: the library has fixed and orthogonal ones only."""
+    """Learned 1x1 convolution in PLU form; the library has only fixed and orthogonal ones."""
 
     def __init__(self, dims_in, dims_c=None):
         super().__init__(dims_in, dims_c)
@@ -38,10 +38,10 @@ class InvConv(modules.InvertibleModule):
 
 
 class Density(nn.Module):
-    """A `GraphINN` with a standard normal for its latent, and samples of its own.
+    """A `GraphINN` with a standard normal prior, and with `log_prob` and `sample`.
 
-    Actnorms that have seen no data stay the identity in sampling: the library would
-    start them from what comes back, and the samples would explode.
+    Actnorms that have seen no data stay the identity when sampling. The library would initialize
+    them from the samples, which would then explode.
     """
 
     def __init__(self, model):
@@ -64,10 +64,10 @@ class Density(nn.Module):
 def build(image_shape, levels, depth, hidden):
     """Steps of flow as a `GraphINN` with one output a scale, standard normal.
 
-    The couplings' clamp is set to log sigmoid(s + 2). A condition cannot be
-    a node within the flow: the Gaussian of what is split off is a one-sided
-    coupling with one 3x3 convolution before the split, the same density.
-    Actnorms start from the first batch.
+    The couplings' clamp is set to log sigmoid(s + 2). A condition cannot be a node within the
+    flow. The conditional Gaussian of a split-off part is therefore a one-sided coupling with one
+    3x3 convolution before the split, which is the same density. Actnorms are initialized from the
+    first batch.
     """
     net = {"subnet_constructor": lambda a, b: conv_net(a, hidden, b), **_clamp(_log_sigmoid)}
     prior = {"subnet_constructor": _prior_net, **_clamp(lambda s: s)}

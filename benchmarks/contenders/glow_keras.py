@@ -1,4 +1,4 @@
-"""Glow in keras_flows, and its floor: the same networks with no flow around them."""
+"""Glow in keras_flows, and its floor: the same networks without a flow."""
 
 import keras
 from keras import ops
@@ -10,8 +10,8 @@ from keras_flows.models import Glow
 def flow(image_shape, levels, depth, hidden):
     """Glow as the package builds it, with plain networks: actnorm, PLU, affine coupling.
 
-    Pixels are dequantized and brought to [-1, 1]; what is split off has a
-    Gaussian given by what is kept, and the last scale N(0, 1).
+    Pixels are dequantized and scaled to [-1, 1]. The prior of a split-off part is a Gaussian
+    conditioned on the part that is kept; that of the last scale is N(0, 1).
     """
     return Glow(
         image_shape,
@@ -32,20 +32,21 @@ def blog(image_shape, levels, depth, hidden):
 
 
 def networks(model):
-    """For each scale the networks of its couplings and, last, that of its conditional prior.
+    """For each scale the networks of its couplings, followed by that of its conditional prior.
 
-    Couplings' are made anew, with weights of their own: stacked steps have only rows of some.
+    Networks of couplings are new copies, because the weights of stacked steps are rows of shared
+    variables.
     """
     layers = model.encoder.layers
     scales = [layer for layer in layers if isinstance(layer, Chain)]
     priors = [layer.net for layer in layers if isinstance(layer, CondActnorm)]
     parts = [
-        [_anew(step, scale) for step in scale.steps if hasattr(step, "net")] for scale in scales
+        [_copy_net(step, scale) for step in scale.steps if hasattr(step, "net")] for scale in scales
     ]
     return [[*nets, *priors[i : i + 1]] for i, nets in enumerate(parts)]
 
 
-def _anew(coupling, scale):
+def _copy_net(coupling, scale):
     net = type(coupling.net).from_config(coupling.net.get_config())
     *sides, channels = scale.input.shape
     net.build((*sides, channels // 2))
@@ -53,18 +54,18 @@ def _anew(coupling, scale):
 
 
 class Floor(keras.Model):
-    """Trains networks one after another to tell the picture from its first channels.
+    """Trains networks, one after another, to predict the picture from its first channels.
 
-    Each has the input it has in the flow: the first half of the channels of
-    its scale, here of the picture itself. To every input the mean of the
-    last network's output is added, and to the first a trained number: so the
-    networks run in the flow's order, and gradients go on to the inputs of
-    all of them, as they do there. The pictures are noise, a target that cannot
-    be reached: gradients that shrink to denormal numbers are slow on CPUs.
+    The input of each network has the shape that it has in the flow: the first half of the channels
+    of its scale, here of the picture itself. The mean of the previous network's output, or for the
+    first network a trained number, is added to the input. So the networks run in the order of the
+    flow, and gradients reach all inputs, as they do in the flow. The pictures are noise, which
+    cannot be predicted: with a target in reach, gradients would shrink to denormal numbers, which
+    are slow on CPUs.
     """
 
     def __init__(self, parts, **kwargs):
-        super().__init__(dtype="float32", **kwargs)  # the networks have their own
+        super().__init__(dtype="float32", **kwargs)  # each network has its own
         self.parts, self.squeeze = parts, Squeeze()
         self.start = self.add_weight(name="start", shape=(), initializer="zeros")
 
@@ -90,8 +91,8 @@ class Floor(keras.Model):
 def floor(image_shape, levels, depth, hidden):
     """The coupling and prior networks of `flow` alone.
 
-    No Glow can be faster by more than what stands between the networks
-    here: a mean, a sum and a difference of a few channels each, about 1%.
+    A Glow can be faster only by the operations between the networks here: a mean, a sum and a
+    difference of a few channels each, about 1%.
     """
     return Floor(networks(flow(image_shape, levels, depth, hidden)), name="floor")
 

@@ -17,11 +17,11 @@ from nflows.utils import create_mid_split_binary_mask
 from torch import nn
 
 from benchmarks.contenders.nice_nflows import Net
-from benchmarks.steps.torch import at_zero, conv_net, of_pixels
+from benchmarks.training_loops.torch import at_zero, conv_net, of_pixels
 
 
 class Prior(AffineCouplingTransform):
-    """The Gaussian of what is split off, the first half, with exp(k) for its scale."""
+    """The conditional Gaussian of the split-off first half, with scale exp(k)."""
 
     def _scale_and_shift(self, params):
         shift, log_scale = params.chunk(2, dim=1)
@@ -31,10 +31,10 @@ class Prior(AffineCouplingTransform):
 def build(image_shape, levels, depth, hidden):
     """Steps of flow in a `MultiscaleCompositeTransform`, standard normal.
 
-    The library's 1x1 convolution is a random permutation and an LU product
-    that starts as the identity, with its triangles alone for parameters and
-    a bias more than Glow's; its sigmoid scales have 0.001 added. The conditional
-    prior is an affine coupling with one 3x3 convolution before the split.
+    The library's 1x1 convolution is a random permutation and an LU product that starts as the
+    identity; its parameters are the triangles and a bias, which Glow does not have. Its sigmoid
+    scales have 0.001 added. The conditional prior is an affine coupling with one 3x3 convolution
+    before the split.
     """
 
     def coupling_net(inputs, outputs):

@@ -2,11 +2,11 @@
 
 import normflows as nf
 
-from benchmarks.steps.torch import of_pixels
+from benchmarks.training_loops.torch import of_pixels
 
 
 class Flow(nf.MultiscaleFlow):
-    """With samples alone, and densities that need no classes."""
+    """Samples without densities, and densities without classes."""
 
     def log_prob(self, x, y=None):
         return super().log_prob(x, y)
@@ -18,10 +18,10 @@ class Flow(nf.MultiscaleFlow):
 def build(image_shape, levels, depth, hidden):
     """`GlowBlock`s with PLU and sigmoid scales in a `MultiscaleFlow`.
 
-    The library's bases know no condition: the Gaussian of what is split off
-    is an affine coupling with one 3x3 convolution before the split, the same
-    density. `GlowBlock` has the network asked for, with LeakyReLU of slope 0;
-    actnorms start from the first batch. Lists run from latent to data.
+    The library's base distributions take no condition. The conditional Gaussian of a split-off
+    part is therefore an affine coupling with one 3x3 convolution before the split, which is the
+    same density. `GlowBlock` has the same network, with LeakyReLU of slope 0; actnorms are
+    initialized from the first batch. Lists run from latent to data.
     """
     height, width, channels = image_shape
     bases, flows, merges = [], [], []

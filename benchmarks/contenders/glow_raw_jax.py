@@ -7,11 +7,11 @@ import numpy as np
 import scipy
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, normal, start
+from benchmarks.training_loops.jax import Density, normal, start
 
 
 def build(image_shape, levels, depth, hidden):
-    """Actnorm, PLU 1x1 convolution and affine coupling, Gaussians of what is split off.
+    """Actnorm, PLU 1x1 convolution and affine coupling; conditional Gaussians for split-off parts.
 
     Pixels are dequantized and brought to [-1, 1].
     """
@@ -32,7 +32,7 @@ def build(image_shape, levels, depth, hidden):
 
 
 def start_all(image_shape, levels, depth, hidden):
-    """Of each scale what is trained, what is not, and the shape of its part of the latent."""
+    """For each scale its trained arrays, its constants and the shape of its part of the latent."""
     height, width, channels = image_shape
     generator = np.random.default_rng(0)
     params, fixed, shapes = [], [], []
@@ -46,7 +46,7 @@ def start_all(image_shape, levels, depth, hidden):
 
 
 def start_step(generator, channels, hidden):
-    """A step's trained arrays, its convolution a random rotation, and its constants."""
+    """A step's trained arrays and its constants; the convolution starts as a random rotation."""
     rotation = np.linalg.qr(generator.normal(size=(channels, channels)))[0]
     p, lower, upper = (part.astype("float32") for part in scipy.linalg.lu(rotation))
     diagonal = upper.diagonal()
@@ -75,7 +75,7 @@ def conv(x, weights, bias):
 
 
 def shift_and_log_scale(net, x):
-    """Of the affine coupling, exp(s) = sigmoid(r + 2)."""
+    """Shift and log scale of the affine coupling, exp(s) = sigmoid(r + 2)."""
     first, (weights, bias), last = net
     h = jax.nn.relu(jax.nn.relu(conv(x, *first)) @ weights + bias)
     shift, raw = jnp.split(conv(h, *last), 2, axis=-1)
@@ -109,12 +109,12 @@ def decode_step(step, constants, h):
 
 
 def encode(params, fixed, h):
-    """The parts of the latent, from the finest scale on, and the log-determinant."""
+    """The parts of the latent, finest scale first, and the log-determinant."""
     parts, log_det = [], 0.0
     for scale, constants in zip(params, fixed):
         h = squeeze(h)
-        for step, own in zip(scale["steps"], constants):
-            h, more = encode_step(step, own, h)
+        for step, fixed_step in zip(scale["steps"], constants):
+            h, more = encode_step(step, fixed_step, h)
             log_det += more
         if scale["prior"] is not None:
             h, out = jnp.split(h, 2, axis=-1)
@@ -130,8 +130,8 @@ def decode(params, fixed, parts):
         if h is not None:
             k, b = jnp.split(conv(h, *scale["prior"]), 2, axis=-1)
             z = jnp.concatenate([h, (z - b) * jnp.exp(-k)], axis=-1)
-        for step, own in zip(scale["steps"][::-1], constants[::-1]):
-            z = decode_step(step, own, z)
+        for step, fixed_step in zip(scale["steps"][::-1], constants[::-1]):
+            z = decode_step(step, fixed_step, z)
         h = unsqueeze(z)
     return h
 

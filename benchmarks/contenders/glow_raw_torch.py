@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.steps.torch import at_zero, conv_net, of_pixels
+from benchmarks.training_loops.torch import at_zero, conv_net, of_pixels
 
 
 class Step(nn.Module):
-    """Actnorm, PLU 1x1 convolution that starts as a random rotation, affine coupling."""
+    """Actnorm, PLU 1x1 convolution that starts as a random rotation, and affine coupling."""
 
     def __init__(self, channels, hidden):
         super().__init__()
@@ -53,7 +53,7 @@ class Step(nn.Module):
 
 
 class RawGlow(nn.Module):
-    """Steps of each scale, and Gaussians of what is split off; standard normal."""
+    """Steps at each scale, conditional Gaussians for split-off parts, standard normal."""
 
     def __init__(self, image_shape, levels, depth, hidden):
         super().__init__()
@@ -68,7 +68,7 @@ class RawGlow(nn.Module):
             self.shapes.append((size, height >> level, width >> level))
 
     def encode(self, h):
-        """The parts of the latent, from the finest scale on, and the log-determinant."""
+        """The parts of the latent, finest scale first, and the log-determinant."""
         parts, log_det = [], 0.0
         for i, scale in enumerate(self.scales):
             h = functional.pixel_unshuffle(h, 2)
@@ -103,6 +103,6 @@ class RawGlow(nn.Module):
 
 
 def build(image_shape, levels, depth, hidden):
-    """As the other libraries' but for convolutions that run with channels last: quicker on CPUs."""
+    """Uses channels last in memory, unlike the other libraries: faster on CPUs."""
     model = RawGlow(image_shape, levels, depth, hidden)
     return of_pixels(model.to(memory_format=torch.channels_last))

@@ -1,4 +1,4 @@
-"""MAF in keras_flows, and its floor: the same masked networks with no flow around them."""
+"""MAF in keras_flows, and its floor: the same masked networks without a flow."""
 
 import keras
 from keras import ops
@@ -9,19 +9,19 @@ from keras_flows.models import MAF
 def flow(dims, steps, hidden):
     """Affine autoregressive steps in alternating order, no normalisation, standard normal.
 
-    A random start, as the peers have.
+    Weights start at random values, as those of the peers do.
     """
     options = {"norm": None, "standardize": False, "start": "random", "seed": 0}
     return MAF(dims, steps=steps, hidden=hidden, **options)
 
 
 class Floor(keras.Model):
-    """Trains networks one after another to tell each number of a row from those before it.
+    """Trains networks, one after another, to predict each number of a row from those before it.
 
-    To every input the mean of the last network's outputs is added: so the
-    networks run in the flow's order, and gradients go on to the inputs of all
-    but the first. The rows are noise, a target that cannot be reached:
-    gradients that shrink to denormal numbers are slow on CPUs.
+    The mean of the previous network's output is added to each input. So the networks run in the
+    order of the flow, and gradients reach the inputs of all networks but the first. The rows are
+    noise, which cannot be predicted: with a target in reach, gradients would shrink to denormal
+    numbers, which are slow on CPUs.
     """
 
     def __init__(self, nets, **kwargs):
@@ -44,14 +44,14 @@ class Floor(keras.Model):
 
 
 def networks(model):
-    """Those of the autoregressive steps."""
+    """The networks of the autoregressive steps."""
     return [layer.net for layer in model.encoder.layers if hasattr(layer, "net")]
 
 
 def floor(dims, steps, hidden):
-    """The networks of `flow` alone, masks and all.
+    """The networks of `flow` alone, with their masks.
 
-    No MAF of these networks can be faster by more than a mean, a sum and a
-    difference of each network's outputs.
+    A MAF with these networks can be faster only by a mean, a sum and a difference of each
+    network's outputs.
     """
     return Floor(networks(flow(dims, steps, hidden)), name="floor")

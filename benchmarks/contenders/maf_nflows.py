@@ -12,7 +12,7 @@ from nflows.transforms import (
 def build(dims, steps, hidden):
     """Affine autoregressive transforms, the order reversed between them, standard normal.
 
-    The library's scales are softplus(r) + 0.001, its shifts added after them.
+    The library's scales are softplus(r) + 0.001; shifts are added after scaling.
     """
     width, *others = hidden
     if any(other != width for other in others):

@@ -5,7 +5,7 @@ import zuko
 
 
 class Density(torch.nn.Module):
-    """A zuko flow with a density and samples of its own, as nflows' flows have."""
+    """A zuko flow with `log_prob` and `sample`, as the flows of nflows have them."""
 
     def __init__(self, flow):
         super().__init__()

@@ -6,14 +6,14 @@ import distrax
 import numpy as np
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, mlp, mlp_start, noisy
+from benchmarks.training_loops.jax import Density, mlp, mlp_start, noisy
 
 
 def build(dims, couplings, hidden):
     """`SplitCoupling`s of alternating contiguous halves, diagonal scale, standard normal.
 
-    The library has no networks of its own; its bijectors run from latent to
-    data, where its `Shift` subtracts as the blog's couplings do.
+    The library has no networks. Its bijectors run from latent to data, so that its `Shift` becomes
+    the subtraction of the blog's couplings.
     """
     half = dims // 2
     generator = np.random.default_rng(0)

@@ -8,15 +8,15 @@ from flowjax import bijections
 from flowjax.distributions import StandardNormal, Transformed
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, noisy, start
+from benchmarks.training_loops.jax import Density, noisy, start
 
 
 def build(dims, couplings, hidden):
-    """`Coupling`s of contiguous halves with a location each, flips, diagonal scale.
+    """`Coupling`s of contiguous halves with a location, flips, diagonal scale.
 
-    The library's networks have hidden layers of one width and end linear: their
-    last activation is replaced. Its bijections run from latent to data, where
-    a location is subtracted, as in the blog; scales are softplus(k).
+    The library's networks have hidden layers of one width and a linear output; the last activation
+    is replaced. Its bijections run from latent to data, so that locations are subtracted, as in
+    the blog. Scales are softplus(k).
     """
     width, *others = hidden
     if any(other != width for other in others):
@@ -26,20 +26,20 @@ def build(dims, couplings, hidden):
     for _ in range(couplings):
         steps += [_coupling(generator, dims, width, len(hidden)), bijections.Flip((dims,))]
     flow = Transformed(StandardNormal((dims,)), bijections.Chain(steps))
-    params, static = eqx.partition(flow, eqx.is_inexact_array, is_leaf=_fixed)
+    params, static = eqx.partition(flow, eqx.is_inexact_array, is_leaf=_is_constant)
 
-    def whole(params):
+    def flow_with(params):
         return paramax.unwrap(eqx.combine(params, static))
 
     return Density(
         params,
-        lambda params, key, x: -whole(params).log_prob(noisy(key, x)).mean(),
-        lambda params, key, x: whole(params).log_prob(x),
-        lambda params, key, n: whole(params).sample(key, (n,)),
+        lambda params, key, x: -flow_with(params).log_prob(noisy(key, x)).mean(),
+        lambda params, key, x: flow_with(params).log_prob(x),
+        lambda params, key, n: flow_with(params).sample(key, (n,)),
     )
 
 
-def _fixed(leaf):
+def _is_constant(leaf):
     return isinstance(leaf, paramax.NonTrainable)
 
 
@@ -52,14 +52,14 @@ def _coupling(generator, dims, width, depth):
         nn_width=width,
         nn_depth=depth,
     )
-    started = []
+    values = []
     for layer in coupling.conditioner.layers:
         weight, bias = start(generator, layer.weight.shape[::-1])
-        started += [jnp.asarray(weight.T), jnp.asarray(bias)]
-    return eqx.tree_at(_replaced, coupling, [jax.nn.relu, *started])
+        values += [jnp.asarray(weight.T), jnp.asarray(bias)]
+    return eqx.tree_at(_parts_to_replace, coupling, [jax.nn.relu, *values])
 
 
-def _replaced(coupling):
+def _parts_to_replace(coupling):
     net = coupling.conditioner
     weights = [part for layer in net.layers for part in (layer.weight, layer.bias)]
     return [net.final_activation, *weights]

@@ -7,11 +7,11 @@ from FrEIA.framework import SequenceINN
 from FrEIA.modules import LearnedElementwiseScaling, NICECouplingBlock
 from torch import nn
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class Density(nn.Module):
-    """A `SequenceINN` with a standard normal for its latent, and samples of its own."""
+    """A `SequenceINN` with a standard normal prior, and with `log_prob` and `sample`."""
 
     def __init__(self, model):
         super().__init__()
@@ -26,7 +26,7 @@ class Density(nn.Module):
 
 
 class Minus(nn.Module):
-    """A network's negative: the library's couplings add."""
+    """The negative of a network's output: the library's couplings add, the blog's subtract."""
 
     def __init__(self, net):
         super().__init__()

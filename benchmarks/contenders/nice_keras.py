@@ -1,4 +1,4 @@
-"""NICE in keras_flows, and its floor: the same networks with no flow around them."""
+"""NICE in keras_flows, and its floor: the same networks without a flow."""
 
 import keras
 from keras import ops
@@ -12,10 +12,9 @@ def flow(dims, couplings, hidden):
 
 
 class Floor(keras.Model):
-    """Trains networks to tell one half of the data from the other.
+    """Trains networks to predict one half of the data from the other.
 
-    A target that can be reached would let gradients shrink to denormal
-    numbers, which CPUs are slow at.
+    With a target in reach, gradients would shrink to denormal numbers, which are slow on CPUs.
     """
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -30,11 +29,11 @@ def halves(x):
 
 
 def floor(dims, couplings, hidden):
-    """The coupling networks of `flow` alone, each on its own half of the data.
+    """The coupling networks of `flow` alone, each on one half of the data.
 
-    To every input but the first the mean of the last network's output is
-    added: so the networks run in the flow's order, where independent ones would
-    run beside each other on TensorFlow, and gradients go on to their inputs.
+    The mean of the previous network's output is added to every input but the first. So the
+    networks run in the order of the flow, where TensorFlow would run independent networks in
+    parallel, and gradients reach their inputs.
     """
     layers = flow(dims, couplings, hidden).encoder.layers
     nets = [layer for layer in layers if isinstance(layer, keras.Sequential)]

@@ -11,11 +11,11 @@ from nflows.transforms import (
 )
 from nflows.utils import create_alternating_binary_mask
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class Scale(Transform):
-    """z = exp(k) x: the library has a diagonal scaling with fixed factors only."""
+    """z = exp(k) x; the library has diagonal scaling with constant factors only."""
 
     def __init__(self, dims):
         super().__init__()
@@ -31,7 +31,7 @@ class Scale(Transform):
 
 
 class Net(torch.nn.Module):
-    """A network that takes the library's unused context."""
+    """A network that accepts the library's context and ignores it."""
 
     def __init__(self, net):
         super().__init__()
@@ -44,8 +44,8 @@ class Net(torch.nn.Module):
 def build(dims, couplings, hidden):
     """Additive couplings on alternating parity, diagonal scale, standard normal.
 
-    The couplings are inverted, because the library's subtract in that
-    direction, as the blog's do when they encode.
+    The couplings are inverted: the library's subtract in that direction, as the blog's do when
+    they encode.
     """
 
     def make_net(inputs, outputs):

@@ -2,11 +2,11 @@
 
 import normflows as nf
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class Flow(nf.NormalizingFlow):
-    """With samples alone."""
+    """Samples without densities."""
 
     def sample(self, n):
         return super().sample(n)[0]
@@ -15,8 +15,8 @@ class Flow(nf.NormalizingFlow):
 def build(dims, couplings, hidden):
     """Additive coupling blocks on alternating halves, diagonal scale, standard normal.
 
-    Contiguous halves are the library's cheapest split; the flow is that of
-    the blog up to a fixed order of the pixels. The list runs from latent to data.
+    Contiguous halves are the library's cheapest split. The flow is that of the blog up to a
+    constant permutation of the pixels. The list runs from latent to data.
     """
     half = dims // 2
     flows = [nf.flows.AffineConstFlow((dims,), shift=False)]

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from benchmarks.steps.jax import Density, mlp, mlp_start, noisy, normal
+from benchmarks.training_loops.jax import Density, mlp, mlp_start, noisy, normal
 
 
 def build(dims, couplings, hidden):
-    """The blog's NICE: even positions move the odd ones, in reversed order each time.
+    """The blog's NICE: even positions shift the odd ones, with the order reversed in each coupling.
 
-    The two parts are joined only at the end, one after the other.
+    The two halves are concatenated only at the end.
     """
     half = dims // 2
     generator = np.random.default_rng(0)

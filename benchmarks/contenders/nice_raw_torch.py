@@ -5,13 +5,13 @@ import math
 import torch
 from torch import nn
 
-from benchmarks.steps.torch import mlp, noisy
+from benchmarks.training_loops.torch import mlp, noisy
 
 
 class RawNICE(nn.Module):
-    """The blog's NICE: even positions move the odd ones, in reversed order each time.
+    """The blog's NICE: even positions shift the odd ones, with the order reversed in each coupling.
 
-    The two parts are joined only at the end, one after the other.
+    The two halves are concatenated only at the end.
     """
 
     def __init__(self, dims, couplings, hidden):
@@ -39,6 +39,6 @@ class RawNICE(nn.Module):
 
 
 def build(dims, couplings, hidden):
-    """Trained with the fused Adam, as the contender says."""
+    """The model and its loss."""
     model = RawNICE(dims, couplings, hidden)
     return model, lambda x: -model.log_prob(noisy(x)).mean()

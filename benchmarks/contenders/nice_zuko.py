@@ -5,14 +5,14 @@ import zuko
 from torch.distributions import AffineTransform, IndependentTransform
 
 from benchmarks.contenders.maf_zuko import Density
-from benchmarks.steps.torch import noisy
+from benchmarks.training_loops.torch import noisy
 
 
 def build(dims, couplings, hidden):
     """`zuko.flows.NICE` with additive couplings of even and odd positions, and a diagonal scale.
 
-    The library's networks end linear and its couplings add: the ReLU at the end
-    and the blog's sign are in the coupling's constructor.
+    The library's networks have a linear output and its couplings add. The last ReLU and the
+    blog's sign are in the coupling's constructor.
     """
     options = {"univariate": _subtract, "shapes": [()], "hidden_features": hidden}
     nice = zuko.flows.NICE(dims, transforms=couplings, **options)

@@ -1,11 +1,11 @@
-"""Autoregressive NSF in keras_flows, and its floor: the masked networks with no flow around."""
+"""Autoregressive NSF in keras_flows, and its floor: the masked networks without a flow."""
 
 from benchmarks.contenders.maf_keras import Floor, networks
 from keras_flows.models import NSF
 
 
 def flow(dims, steps, bins, tail_bound, hidden, blocks):
-    """As the package builds it: learned linear maps around steps of splines, standard normal."""
+    """As the package builds it: splines between learned linear maps, standard normal."""
     return NSF(
         dims,
         steps=steps,
@@ -20,5 +20,5 @@ def flow(dims, steps, bins, tail_bound, hidden, blocks):
 
 
 def floor(dims, steps, bins, tail_bound, hidden, blocks):
-    """The networks of `flow` alone; the first has no gradient of its input, unlike the flow's."""
+    """The networks of `flow` alone; unlike in the flow, the first has no gradient of its input."""
     return Floor(networks(flow(dims, steps, bins, tail_bound, hidden, blocks)), name="floor")

@@ -11,7 +11,7 @@ from nflows.transforms import (
 
 
 def build(dims, steps, bins, tail_bound, hidden, blocks):
-    """Splines between linear maps, as in the paper's experiments, by the paper's authors.
+    """Splines between linear maps, as in the paper's experiments; the authors' own library.
 
     A linear map is a random permutation and an LU product that starts as the identity.
     """

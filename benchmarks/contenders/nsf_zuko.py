@@ -8,8 +8,8 @@ from benchmarks.contenders.maf_zuko import Density
 def build(dims, steps, bins, tail_bound, hidden, blocks):
     """`zuko.flows.NSF`: splines in alternating order, no linear maps, standard normal.
 
-    The library's splines end at 5. With residual blocks it puts one after each
-    width it is given.
+    The library's splines end at 5. With `residual`, each hidden width is followed by a residual
+    block.
     """
     if tail_bound != 5:
         raise ValueError(f"zuko's splines end at 5. Received: tail_bound={tail_bound}.")

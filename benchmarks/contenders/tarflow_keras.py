@@ -1,4 +1,4 @@
-"""TarFlow in keras_flows, and its floor: the same transformers with no flow around them."""
+"""TarFlow in keras_flows, and its floor: the same transformers without a flow."""
 
 from keras import ops
 
@@ -9,7 +9,7 @@ from keras_flows.models import TarFlow
 
 
 def flow(image_shape, patch, channels, blocks, layers_per_block):
-    """As the package builds it, of dequantized pixels in [-1, 1]; standard normal."""
+    """As the package builds it: dequantized pixels in [-1, 1], standard normal."""
     return TarFlow(
         image_shape,
         steps=blocks,
@@ -22,10 +22,10 @@ def flow(image_shape, patch, channels, blocks, layers_per_block):
 
 
 class Floor(maf_keras.Floor):
-    """As the floor of MAF, of patches: tells the numbers of each from the patches before it.
+    """The floor of MAF for patches: predicts the numbers of each from the patches before it.
 
-    Every number has two outputs here too. The networks run in the flow's order,
-    and the patches in their own.
+    Every number has two outputs, as in the flow. The networks run in the order of the flow, the
+    patches in raster order.
     """
 
     def __init__(self, nets, patch, **kwargs):
@@ -45,8 +45,8 @@ class Floor(maf_keras.Floor):
 def floor(image_shape, patch, channels, blocks, layers_per_block):
     """The transformers of `flow` alone.
 
-    No TarFlow of these can be faster by more than a mean, a sum and a
-    difference of each transformer's outputs.
+    A TarFlow with these can be faster only by a mean, a sum and a difference of each
+    transformer's outputs.
     """
     nets = networks(flow(image_shape, patch, channels, blocks, layers_per_block))
     return Floor(nets, patch, name="floor")

@@ -1,15 +1,15 @@
 """Full-size runs on a GPU: `python -m benchmarks.gpu STAGE --out FOLDER`, see docs/gpu.md.
 
-A command ends within --limit minutes. The same command again goes on where it
-ended, or where it was killed, until its run is complete. Stages:
+A command ends within --limit minutes. Run the same command again to go on, also after it was
+killed, until its run is complete. Stages:
 
 nice        NICE on MNIST, the blog series' configuration, 30 epochs
 nice_paper  the paper's configuration
 faces       Glow on 64x64 faces, the blog series' configuration; grids at several temperatures
-steps       training steps of that Glow, of the same by hand, of its networks alone
+steps       training steps of that Glow, of the same model by hand, of its networks alone
 cifar10     Glow on CIFAR-10, the paper's configuration
 
-FOLDER gets a folder for each run, and tables of all that is there: gpu.md and gpu.json.
+FOLDER receives a folder for each run, and tables of all runs in it: gpu.md and gpu.json.
 Options after `--` go to the run's script: `... faces --out runs -- --data FACES --test MORE`.
 """
 
@@ -25,7 +25,7 @@ from benchmarks.gpu import report, steps
 from benchmarks.processes import measured, say
 
 MIXED = ("--mixed-precision",)
-# Stage -> script in reproductions/, its options, and those that may be left out (--float32).
+# Stage -> script in reproductions/, its options, and the options that --float32 leaves out.
 RUNS = {
     "nice": ("nice_mnist", (), ()),
     "nice_paper": ("nice_mnist", ("--variant", "paper", "--epochs", "1500"), ()),
@@ -52,22 +52,22 @@ def parse(argv):
     add("stage", choices=(*RUNS, "steps"))
     add("--out", type=Path, required=True, help="folder of all runs")
     add("--limit", type=float, default=9.5, help="minutes that the command may take")
-    add("--reserve", type=float, default=2, help="minutes of them for all that is not training")
+    add("--reserve", type=float, default=2, help="minutes of them for everything but training")
     add("--float32", action="store_true", help="no bfloat16 in the networks of Glow")
-    add("--rounds", type=int, default=2, help="of the stage `steps`")
-    add("--quick", action="store_true", help="only see that it runs: tiny models, few steps")
+    add("--rounds", type=int, default=2, help="rounds of the stage `steps`")
+    add("--quick", action="store_true", help="only test that it runs: tiny models, few steps")
     args = parser.parse_args(argv[:cut])
     args.more = argv[cut + 1 :]
     if not 0 <= args.reserve < args.limit:
-        parser.error("--limit must be more than --reserve, and that 0 or more")
+        parser.error("--reserve must be 0 or more, and --limit more than --reserve")
     if args.more and args.stage == "steps":
-        parser.error("the stage `steps` has no script that options after -- could go to")
+        parser.error("the stage `steps` has no script to pass the options after -- to")
     args.end = time.monotonic() + 60 * args.limit
     return args
 
 
 def environment(args):
-    """What the processes of a stage see: JAX unless another backend is named, programs kept."""
+    """The environment of a stage: JAX unless KERAS_BACKEND is set, and a compilation cache."""
     settings = {
         "KERAS_BACKEND": "jax",
         "JAX_COMPILATION_CACHE_DIR": str((args.out / "compiled").resolve()),
@@ -79,7 +79,7 @@ def environment(args):
 
 
 def command(args):
-    """The run's script with its options."""
+    """The command line of the run's script."""
     script, options, mixed = RUNS[args.stage]
     options = [*options, *(() if args.float32 else mixed)]
     options += QUICK[script].split() if args.quick else []
@@ -89,16 +89,16 @@ def command(args):
 
 
 def limited(command, end):
-    """The exit status of a command that is killed at `end`.
+    """The exit status of a command, which is killed at the time `end`.
 
-    Ctrl-C in a terminal reaches the command, which stops by itself and is waited for.
+    Ctrl-C in a terminal reaches the command too; this function waits until it has stopped.
     """
     before = signal.signal(signal.SIGINT, lambda *_: None)
     process = subprocess.Popen(command)
     try:
         return process.wait(max(0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
-        say("Out of time. The same command again goes on from the last checkpoint.")
+        say("Out of time. Run the same command again to go on from the last checkpoint.")
         process.kill()
         return process.wait()
     finally:
@@ -106,7 +106,7 @@ def limited(command, end):
 
 
 def train(args):
-    """The run of a script, and pictures that it does not leave itself."""
+    """Runs the script, and draws the grids of faces that it does not draw itself."""
     status = limited(command(args), args.end)
     if not status and args.stage == "faces":
         rows, columns = (2, 3) if args.quick else (9, 9)
@@ -117,7 +117,7 @@ def train(args):
         try:
             measured("gpu", task, gpu=True, timeout=left)
         except subprocess.TimeoutExpired:
-            say("No time was left for the grids: the same command again makes them.")
+            say("No time was left for the grids: run the same command again to make them.")
     return status
 
 

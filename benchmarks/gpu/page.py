@@ -21,9 +21,10 @@ STEPS_HEADER = (
     "speed / by hand", "first step, s", "peak memory, GiB", "XLA: TFLOP, GiB a step", "loss",
 )  # fmt: skip
 NOTES = (
-    "A training step is taken to need six times the multiply-adds of one pass; the matrix rate is "
-    "that of 8192 x 8192 products in bfloat16 unless told otherwise below. Seconds an epoch are "
-    "the median of all but the first, with validation and samples, and pictures/s follow from them."
+    "A training step is assumed to need six times the multiply-adds of one pass. The matrix rate "
+    "is that of 8192 x 8192 products in bfloat16 unless stated otherwise below. Seconds an epoch "
+    "are the median without the first epoch, validation and samples included; pictures/s are "
+    "computed from them."
 )
 
 
@@ -58,30 +59,30 @@ def table(header, rows):
     return "\n".join(f"|{'|'.join(map(str, r))}|" for r in (header, ("-",) * len(header), *rows))
 
 
-def page(found):
+def page(summary):
     """The summary as markdown."""
     parts = ["# Full-size runs"]
-    if found["runs"]:
-        runs = found["runs"].items()
+    if summary["runs"]:
+        runs = summary["runs"].items()
         parts += [table(HEADER, [row(*run) for run in runs]), NOTES]
         parts += ["\n".join(f"- {RUNS[name]}, {r['date']}: `{r['command']}`" for name, r in runs)]
-    if "steps" in found:
-        s = found["settings_of_steps"]
-        kind = next((c["device_kind"] for c in found["steps"].values()), "nothing measured yet")
+    if "steps" in summary:
+        s = summary["settings_of_steps"]
+        kind = next((c["device_kind"] for c in summary["steps"].values()), "nothing measured yet")
         parts += [
             f"## Training steps: {kind}, {s['backend']}, {'bfloat16' if s['mixed'] else 'float32'}",
             f"{s['sizes']}, batch {s['batch']}, {s['steps']} steps after {s['warmup']} of warm-up. "
-            f"Matrix rate: {number(found['matrix_tflops'], 1)} TFLOP/s, products of "
-            f"{found['matrix_size']} x {found['matrix_size']} in bfloat16. `flow` and `floor` (the "
-            "networks alone) run through `fit`, `step` is the step that `fit` compiles in a plain "
-            "loop, `by_hand` the same Glow without Keras in that loop.",
-            table(STEPS_HEADER, [steps_row(*item) for item in found["steps"].items()]),
+            f"Matrix rate: {number(summary['matrix_tflops'], 1)} TFLOP/s, products of "
+            f"{summary['matrix_size']} x {summary['matrix_size']} in bfloat16. `flow` and `floor` "
+            "(the networks alone) run in `fit`; `step` is the step that `fit` compiles, in a plain "
+            "loop; `by_hand` is the same Glow without Keras in that loop.",
+            table(STEPS_HEADER, [steps_row(*item) for item in summary["steps"].items()]),
         ]
-    for name, run in {**found["runs"], **found["unfinished"]}.items():
+    for name, run in {**summary["runs"], **summary["unfinished"]}.items():
         unit = "nats" if name.startswith("nice") else "bits/dim"
         header = ("epochs", "steps", "passes", f"training, {unit}", f"held out, {unit}")
         title = f"## {RUNS[name]}, by steps"
-        if name in found["unfinished"]:
+        if name in summary["unfinished"]:
             title += f": to go on, {number(run['seconds_an_epoch'])} s an epoch"
         parts += [title, table(header, map(curve_row, run["curve"]))]
     return "\n\n".join(parts) + "\n"

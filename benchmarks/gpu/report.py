@@ -1,4 +1,4 @@
-"""What `benchmarks.gpu` has found so far, from the folders of its runs."""
+"""The results of `benchmarks.gpu` so far, from the folders of its runs."""
 
 import json
 from statistics import median
@@ -10,7 +10,7 @@ from benchmarks.gpu.steps import RESULTS
 from benchmarks.processes import write
 from benchmarks.report import ratio
 
-STATE = "checkpoint/state.json"  # of a run that has not come to its end
+STATE = "checkpoint/state.json"  # of an unfinished run
 
 
 def summary(out):
@@ -21,7 +21,7 @@ def summary(out):
     runs, unfinished = {}, {}
     for name in RUNS:
         metrics, state = (read(out / name / file) for file in ("metrics.json", STATE))
-        done, now = (told.get(key, []) for told, key in ((metrics, "epochs"), (state, "history")))
+        done, now = metrics.get("epochs", []), state.get("history", [])
         if done:
             runs[name] = figures(name, metrics, rate)
         if len(now) > len(done):
@@ -30,12 +30,12 @@ def summary(out):
                 "seconds_an_epoch": seconds_an_epoch(now),
                 "curve": curve(now, state["settings"]),
             }
-    found = {"matrix_tflops": rate, "matrix_size": ceiling.get("matrix_size")}
-    found |= {"runs": runs, "unfinished": unfinished}
+    result = {"matrix_tflops": rate, "matrix_size": ceiling.get("matrix_size")}
+    result |= {"runs": runs, "unfinished": unfinished}
     if steps:
-        found["steps"] = contenders(steps, ceiling)
-        found["settings_of_steps"] = steps["settings"]
-    return found
+        result["steps"] = contenders(steps, ceiling)
+        result["settings_of_steps"] = steps["settings"]
+    return result
 
 
 def read(path):
@@ -43,16 +43,15 @@ def read(path):
 
 
 def seconds_an_epoch(epochs):
-    """The median, without the first, which compiles."""
+    """The median without the first epoch, which includes compiling."""
     return median(row["seconds"] for row in epochs[1:] or epochs)
 
 
 def figures(name, metrics, rate):
-    """What the table says of one run."""
+    """The table's figures of one run."""
     machine, epochs, test = metrics["machine"], metrics["epochs"], metrics["test"]
     seconds = seconds_an_epoch(epochs)
-    a_step = metrics["settings"]["batch_size"]
-    speed = a_step * metrics["steps_per_epoch"] / seconds
+    speed = metrics["settings"]["batch_size"] * metrics["steps_per_epoch"] / seconds
     tflops = 6 * metrics["multiply_adds"] * speed / 1e12
     return {
         **{key: metrics[key] for key in ("command", "date", "best_epoch", "interrupted")},
@@ -66,12 +65,13 @@ def figures(name, metrics, rate):
         "tflops": tflops,
         "of_matrix_rate": rate and tflops / rate,
         "test": test,
-        "result": result(name, test, epochs),
+        "result": test_result(name, test, epochs),
         "curve": curve(epochs, metrics["settings"], metrics["steps_per_epoch"], metrics),
     }
 
 
-def result(name, test, epochs):
+def test_result(name, test, epochs):
+    """The result on the test set, as text."""
     if name == "nice":
         loss = test["blog_loss_without_noise"]
         return f"{loss:.0f} nats, the blog's loss; {epochs[-1]['blog_loss']:.0f} in training"
@@ -81,9 +81,9 @@ def result(name, test, epochs):
 
 
 def curve(epochs, settings, steps=None, metrics=None):
-    """Steps, passes over the training set and losses of about a dozen epochs, the last among them.
+    """Steps, passes over the training set and losses of about a dozen epochs, with the last.
 
-    What is not known of a run that has not written its metrics is None.
+    Values that are unknown until a run has written its metrics are None.
     """
     chosen = sorted(set(np.linspace(0, len(epochs) - 1, 12).round().astype(int).tolist()))
     unit = "bits_per_dim" if "bits_per_dim" in epochs[0] else "loss"
@@ -109,28 +109,28 @@ def contenders(steps, ceiling):
         for name, rounds in runs.items()
     }
     adds, rate = ceiling.get("multiply_adds"), ceiling.get("matrix_tflops")
-    found = {}
+    result = {}
     for name, rounds in runs.items():
-        middle = median(speed[name].values())
-        tflops = adds and 6 * adds * middle / 1e12
-        one = rounds[min(rounds)]
-        found[name] = {
-            "pictures_per_s": middle,
+        pictures_per_s = median(speed[name].values())
+        tflops = adds and 6 * adds * pictures_per_s / 1e12
+        first = rounds[min(rounds)]
+        result[name] = {
+            "pictures_per_s": pictures_per_s,
             "rounds": sorted(speed[name].values()),
-            "seconds_a_step": steps["settings"]["batch"] / middle,
+            "seconds_a_step": steps["settings"]["batch"] / pictures_per_s,
             "tflops": tflops,
             "of_matrix_rate": tflops and tflops / rate,
             "step_time_over_floor": ratio(speed.get("floor", {}), speed[name]),
             "speed_over_by_hand": ratio(speed[name], speed.get("by_hand", {})),
-            **{key: one[key] for key in ("first_step_s", "compiled", "parameters")},
-            **{key: one[key] for key in ("device_kind", "device_peak_gib", "backend")},
-            "losses": [one["first_loss"], one["last_loss"]],
+            **{key: first[key] for key in ("first_step_s", "compiled", "parameters")},
+            **{key: first[key] for key in ("device_kind", "device_peak_gib", "backend")},
+            "losses": [first["first_loss"], first["last_loss"]],
         }
-    return found
+    return result
 
 
 def write_all(out):
     """Writes gpu.json and gpu.md into the folder of the runs."""
-    found = summary(out)
-    write(out / "gpu.json", json.dumps(found, indent=1) + "\n")
-    write(out / "gpu.md", page(found))
+    result = summary(out)
+    write(out / "gpu.json", json.dumps(result, indent=1) + "\n")
+    write(out / "gpu.md", page(result))

@@ -1,4 +1,4 @@
-"""The stage `steps` of `benchmarks.gpu`: contenders in turn, each in a process of its own."""
+"""The stage `steps` of `benchmarks.gpu`: contenders alternate, each in a separate process."""
 
 import importlib.util
 import json
@@ -26,34 +26,36 @@ RESULTS = "steps.json"
 
 
 def contenders(backend):
-    """Ours, the floor and, where JAX is, our step without `fit` and the Glow by hand."""
+    """The flow, its floor and, if JAX is installed, its step without `fit` and a Glow by hand."""
     names = ["flow", *(["step"] if backend == "jax" else []), "floor"]
     return [*names, "by_hand"] if importlib.util.find_spec("jax") else names
 
 
 def run(args):
-    """Measures what is missing in `steps.json`, as far as the time goes; 1 if something failed."""
+    """Measures what is missing in `steps.json` until the time is over; returns 1 if one fails."""
     options = QUICK if args.quick else FULL
     backend = os.environ["KERAS_BACKEND"]
     settings = {**options, "mixed": not args.float32, "backend": backend}
     path = args.out / RESULTS
-    found = json.loads(path.read_text()) if path.exists() else {"settings": settings, "runs": {}}
-    if found["settings"] != settings:
+    results = json.loads(path.read_text()) if path.exists() else {"settings": settings, "runs": {}}
+    if results["settings"] != settings:
         raise SystemExit(
-            f"{path} was begun with other settings: give the same ones or another --out. "
-            f"Received: {settings}, there: {found['settings']}."
+            f"{path} was started with other settings: give the same ones or another --out. "
+            f"Received: {settings}, expected: {results['settings']}."
         )
     status = 0
     for name, round_, task in tasks(settings, args.rounds):
-        done = found["runs"].setdefault(name, {})
+        done = results["runs"].setdefault(name, {})
         if str(round_) in done:
             continue
         left = max(1, args.end - time.monotonic())
         try:
-            its_own = "jax" if name == "by_hand" else None
-            figures = measured("gpu", task, its_own, gpu=True, timeout=left)
+            task_backend = "jax" if name == "by_hand" else None
+            figures = measured("gpu", task, task_backend, gpu=True, timeout=left)
         except subprocess.TimeoutExpired:
-            say(f"No time was left for {name}, round {round_}: the same command again goes on.")
+            say(
+                f"No time was left for {name}, round {round_}: run the same command again to go on."
+            )
             break
         except RuntimeError as error:
             say(f"{name}, round {round_}: failed\n{error}")
@@ -61,7 +63,7 @@ def run(args):
             continue
         say(f"{name}, round {round_}: {figures}")
         done[str(round_)] = figures
-        write(path, json.dumps(found, indent=1) + "\n")
+        write(path, json.dumps(results, indent=1) + "\n")
     return status
 
 
@@ -69,8 +71,8 @@ def tasks(settings, rounds):
     """Name, round and task of each measurement; each round starts with another contender."""
     sizes, names = settings["sizes"], contenders(settings["backend"])
     yield "ceiling", 1, {"what": "ceiling", "size": settings["matrix_size"], "sizes": sizes}
-    same = {key: settings[key] for key in ("sizes", "batch", "steps", "warmup", "mixed")}
+    options = {key: settings[key] for key in ("sizes", "batch", "steps", "warmup", "mixed")}
     for round_ in range(rounds):
-        turn = round_ % len(names)
-        for name in names[turn:] + names[:turn]:
-            yield name, round_ + 1, {"what": "steps", "contender": name, **same}
+        first = round_ % len(names)
+        for name in names[first:] + names[:first]:
+            yield name, round_ + 1, {"what": "steps", "contender": name, **options}

@@ -1,1 +1,1 @@
-"""What measures in a process of its own, one module for each program: a line of JSON."""
+"""Measurements, one module for each program, run in separate processes; each prints JSON."""

@@ -1,4 +1,4 @@
-"""Times both ways to decode one TarFlow in this process; prints one line of JSON.
+"""Times both methods of decoding a TarFlow in this process; prints one line of JSON.
 
 Run by `benchmarks.decoding`: `python -m benchmarks.workers.decoding '{"sizes": {...}, ...}'`.
 """
@@ -15,11 +15,11 @@ from benchmarks.workers.sampling import timed
 from keras_flows.layers import TransformerAutoregressive
 from keras_flows.models import TarFlow
 
-SAME = 1e-4  # both ways agree if they are no further apart, relative to the largest number
+TOLERANCE = 1e-4  # largest difference of both methods, relative to the largest number
 
 
 class FullPasses(keras.layers.Layer):
-    """An autoregressive layer's decoding without a cache: for each token a pass over all."""
+    """Decodes an autoregressive layer without a cache: one pass over all tokens for each token."""
 
     def __init__(self, layer, **kwargs):
         super().__init__(**kwargs)
@@ -27,23 +27,23 @@ class FullPasses(keras.layers.Layer):
         self.built = True
 
     def call(self, z):
-        turn = self.layer.order == "reversed"
-        z = ops.flip(z, axis=1) if turn else z
+        is_reversed = self.layer.order == "reversed"
+        z = ops.flip(z, axis=1) if is_reversed else z
 
-        # After i passes the first i tokens are right.
+        # After i passes the first i tokens are correct.
         def body(_, x):
             params = ops.reshape(self.layer.net(x), (-1, *z.shape[1:], 2))
             return self.layer.map.decode(z, params)[0]
 
         x = ops.fori_loop(0, z.shape[1], body, ops.zeros_like(z))
-        return ops.flip(x, axis=1) if turn else x
+        return ops.flip(x, axis=1) if is_reversed else x
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
 
 def by_full_passes(flow):
-    """The flow's decoder without a cache, compiled as the one with it."""
+    """The flow's decoder without a cache, compiled as the one with a cache is."""
     x = z = keras.Input(flow.encoder.output_shape[1:])
     for layer in reversed(flow.chain):
         token_by_token = isinstance(layer, TransformerAutoregressive)
@@ -53,8 +53,8 @@ def by_full_passes(flow):
     return decoder
 
 
-def moved(sizes):
-    """A flow of floats, not rounded to pixels, with weights away from the zeros at the start."""
+def perturbed_flow(sizes):
+    """A flow of floats, not rounded to pixels, whose weights are not zero as initial ones are."""
     keras.utils.set_random_seed(0)
     flow = TarFlow(
         sizes["image_shape"],
@@ -70,29 +70,29 @@ def moved(sizes):
     return flow
 
 
-def calls_of(way, x, count):
-    """The result of a first call, its seconds, and the median of `count` more."""
-    result, first, _ = timed(way, x)
-    return result, first, median(timed(way, x)[1] for _ in range(count))
+def time_calls(function, x, count):
+    """The result of a first call, its seconds, and the median seconds of `count` more calls."""
+    result, first, _ = timed(function, x)
+    return result, first, median(timed(function, x)[1] for _ in range(count))
 
 
 def measure(sizes, batch, calls):
-    """Seconds of both ways to decode and of encoding; full passes are called once after a first."""
-    flow = moved(sizes)
+    """Seconds of both decoding methods and of encoding; full passes are timed in one call only."""
+    flow = perturbed_flow(sizes)
     full = by_full_passes(flow)
     z = np.random.default_rng(1).normal(size=(batch, flow.dims)).astype("float32")
-    x, first_cached, cached = calls_of(lambda z: flow.decode(z, batch_size=batch), z, calls)
-    same, first_full, by_full = calls_of(
+    x, first_cached, cached = time_calls(lambda z: flow.decode(z, batch_size=batch), z, calls)
+    x_full, first_full, full_s = time_calls(
         lambda z: full.predict(z, batch_size=batch, verbose=0), z, 1
     )
-    _, _, encode = calls_of(lambda x: flow.encode(x, batch_size=batch), x, calls)
-    difference = float(np.abs(x - same).max() / np.abs(same).max())
-    if not difference < SAME:
-        raise RuntimeError(f"The two ways differ by {difference:.1e} of the largest number.")
+    _, _, encode = time_calls(lambda x: flow.encode(x, batch_size=batch), x, calls)
+    difference = float(np.abs(x - x_full).max() / np.abs(x_full).max())
+    if not difference < TOLERANCE:
+        raise RuntimeError(f"The two methods differ by {difference:.1e} of the largest number.")
     return {
         "patches": sizes["image_shape"][0] * sizes["image_shape"][1] // sizes["patch"] ** 2,
         "cached_s": cached,
-        "full_s": by_full,
+        "full_s": full_s,
         "encode_s": encode,
         "first_cached_s": first_cached,
         "first_full_s": first_full,

@@ -1,4 +1,4 @@
-"""Takes a flow to its first training step in this process; prints the cost as one line of JSON.
+"""Times a flow's first training step in this process, imports included; prints one line of JSON.
 
 Run by `benchmarks.first_step`: `python -m benchmarks.workers.first_step '{"started": ...}'`.
 """
@@ -11,8 +11,8 @@ import time
 def measure(started, model, contender, sizes, batch):
     """Wall and CPU seconds of each stage and of the whole, the loss, and the number of parameters.
 
-    `started` is the time at which the process was asked for. CPU time is that of
-    all threads, compilers included.
+    `started` is the time just before the process was started. CPU time is that of all threads,
+    compilers included.
     """
     stamps = [(started, 0.0)]
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.gpu` measures in a process of its own, printed as one line of JSON.
+"""Measurements of `benchmarks.gpu` in a separate process; prints one line of JSON.
 
 `python -m benchmarks.workers.gpu '{"what": "grids", "model": "glow.keras", ...}'`.
 """
@@ -13,23 +13,23 @@ import numpy as np
 from keras import ops
 
 from benchmarks.contenders import glow_keras
-from benchmarks.steps import keras as keras_steps
+from benchmarks.training_loops import keras as keras_steps
 from keras_flows.core.cost import multiply_adds
 from keras_flows.plots.grids import grid, write_png
 from keras_flows.training.machine import device
 
-RATE = 1e-4  # the blog series'
+RATE = 1e-4  # that of the blog series
 BUILDERS = {"flow": glow_keras.blog, "step": glow_keras.blog, "floor": glow_keras.blog_floor}
 
 
 def ceiling(size, sizes):
-    """The device's rate of matrix products, and what `steps` needs of them for a picture."""
-    needs = multiply_adds(glow_keras.blog(**sizes).encoder)
-    return {"matrix_size": size, "matrix_tflops": matrix_rate(size), "multiply_adds": needs}
+    """The device's rate of matrix products, and the multiply-adds of one pass for a picture."""
+    count = multiply_adds(glow_keras.blog(**sizes).encoder)
+    return {"matrix_size": size, "matrix_tflops": matrix_rate(size), "multiply_adds": count}
 
 
 def matrix_rate(size, products=20, rounds=5):
-    """TFLOP/s of products of bfloat16 matrices of random numbers, the median of some rounds."""
+    """TFLOP/s of products of random bfloat16 matrices, the median over rounds."""
     generator = np.random.default_rng(0)
     draw = lambda scale: ops.cast(generator.normal(0, scale, (size, size)), "bfloat16")  # noqa: E731
     a, y, seconds = draw(size**-0.5), draw(1.0), []
@@ -45,9 +45,9 @@ def matrix_rate(size, products=20, rounds=5):
 def steps(contender, sizes, batch, steps, warmup, mixed):
     """Pictures a second of one contender's training steps after the warm-up, on random pictures.
 
-    "flow" is the package's Glow through `fit`; "step" its compiled step in a
-    loop without `fit`; "by_hand" the Glow of `glow_by_hand` in the same loop;
-    "floor" the networks alone through `fit`.
+    "flow" is the package's Glow in `fit`; "step" is its compiled step in a loop without `fit`;
+    "by_hand" is the Glow of `glow_blog_raw_jax` in the same loop; "floor" is the networks alone
+    in `fit`.
     """
     keras.utils.set_random_seed(0)
     if mixed:
@@ -74,15 +74,15 @@ def steps(contender, sizes, batch, steps, warmup, mixed):
 def by_hand(x, batch, sizes, mixed):
     from jax import numpy as jnp
 
-    from benchmarks.contenders import glow_by_hand
+    from benchmarks.contenders import glow_blog_raw_jax
 
     dtype = jnp.bfloat16 if mixed else jnp.float32
-    train, state, parameters = glow_by_hand.training(**sizes, dtype=dtype, rate=RATE)
+    train, state, parameters = glow_blog_raw_jax.training(**sizes, dtype=dtype, rate=RATE)
     return {**loop(train, state, x, batch), "parameters": parameters}
 
 
 def compiled_step(flow, x, batch):
-    """The step that Keras compiles for `fit` on JAX, called as `glow_by_hand`'s is."""
+    """The step that Keras compiles for `fit` on JAX, in the loop of `glow_blog_raw_jax`."""
     import jax
 
     flow.compile(keras.optimizers.Adam(RATE))
@@ -93,30 +93,33 @@ def compiled_step(flow, x, batch):
         return state, logs["loss"]
 
     run = loop(jax.jit(train, donate_argnums=0), keras_steps.jax_state(flow), x, batch)
-    # Keras tells the mean of all steps so far.
+    # Keras reports the mean of all steps so far.
     means = np.arange(1, len(run["losses"]) + 1) * run["losses"]
     run["losses"] = np.diff(means, prepend=0).tolist()
     return {**run, "parameters": sum(int(np.prod(w.shape)) for w in flow.trainable_weights)}
 
 
 def loop(train, state, x, batch):
-    """When each step was done, its loss, and what XLA says of the compiled step.
+    """When each step ended, its loss, and XLA's cost analysis of the compiled step.
 
-    The next step is asked for before the last one is waited for.
+    Each step is started before the loop waits for the previous one, so that the device is busy.
     """
-    times, losses, last = [time.perf_counter()], [], None
+    times, losses, previous = [time.perf_counter()], [], None
     compiled = train.lower(state, x[:batch]).compile()
     for i in range(0, len(x), batch):
         state, loss = compiled(state, x[i : i + batch])
-        for done in [] if last is None else [last]:
-            losses.append(float(done))
+        if previous is not None:
+            losses.append(float(previous))
             times.append(time.perf_counter())
-        last = loss
-    losses.append(float(last))
+        previous = loss
+    losses.append(float(previous))
     times.append(time.perf_counter())
     cost = compiled.cost_analysis() or {}
-    told = {"tflop": cost.get("flops", 0) / 1e12, "gib": cost.get("bytes accessed", 0) / 2**30}
-    return {"times": times, "losses": losses, "compiled": told}
+    compiled_cost = {
+        "tflop": cost.get("flops", 0) / 1e12,
+        "gib": cost.get("bytes accessed", 0) / 2**30,
+    }
+    return {"times": times, "losses": losses, "compiled": compiled_cost}
 
 
 def grids(model, out, temperatures, rows, columns):
@@ -129,9 +132,9 @@ def grids(model, out, temperatures, rows, columns):
     return {"temperatures": temperatures}
 
 
-KNOWN = {f.__name__: f for f in (ceiling, steps, grids)}
+MEASUREMENTS = {f.__name__: f for f in (ceiling, steps, grids)}
 
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
-    figures = KNOWN[task.pop("what")](**task)
+    figures = MEASUREMENTS[task.pop("what")](**task)
     print(json.dumps({**figures, **device(), "backend": keras.backend.backend()}))

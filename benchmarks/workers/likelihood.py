@@ -14,18 +14,18 @@ import numpy as np
 from benchmarks.contenders import BENCHMARKS
 from benchmarks.workers.training import load
 
-MOST = 1000  # steps in a part
+PART_STEPS = 1000  # steps in a part, at most
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 
 
 def parts(rows, steps, batch_size):
-    """The rows of each step, in parts of the training: `(steps, batch_size)` indices each.
+    """Yields the rows of each step, in parts of the training: indices `(steps, batch_size)`.
 
-    Epochs in orders of their own, the same for every contender; what does
-    not fill a batch is left out.
+    Each epoch has its own order, which is the same for every contender; rows that do not fill a
+    batch are left out.
     """
     generator = np.random.default_rng(0)
-    size = min(MOST, max(1, math.ceil(steps / 10)))
+    size = min(PART_STEPS, max(1, math.ceil(steps / 10)))
     batches, made = [], 0
     while made < steps:
         order = generator.permutation(rows)[: rows // batch_size * batch_size]
@@ -55,7 +55,7 @@ def keras_contender(build, sizes, steps, learning_rate):
 
 
 def torch_contender(build, sizes, steps, learning_rate):
-    """The same with a torch module, in the plain loop of its users."""
+    """The same for a torch module, in a plain training loop."""
     import torch
 
     torch.manual_seed(0)

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Peak(threading.Thread):
-    """The largest resident memory since it started, looked at every millisecond."""
+    """The largest resident memory since the start of this thread, sampled every millisecond."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -39,7 +39,7 @@ def measure(sizes, batch, backprop, steps):
     from benchmarks.contenders.glow_keras import flow as build
 
     class Watch(keras.callbacks.Callback):
-        """Looks at memory and the clock from the end of the first step on."""
+        """Measures memory and time from the end of the first step on."""
 
         def on_train_begin(self, logs=None):
             self.peak, self.times = Peak(), []
@@ -60,27 +60,27 @@ def measure(sizes, batch, backprop, steps):
     x = np.random.default_rng(0).integers(
         256, size=((1 + steps) * batch, *sizes["image_shape"]), dtype="uint8"
     )
-    one, all_of_them = Watch(), Watch()
-    flow.fit(x[: 1 + steps], batch_size=1, verbose=0, callbacks=[one])
-    flow.fit(x, batch_size=batch, verbose=0, callbacks=[all_of_them])
+    single, full = Watch(), Watch()
+    flow.fit(x[: 1 + steps], batch_size=1, verbose=0, callbacks=[single])
+    flow.fit(x, batch_size=batch, verbose=0, callbacks=[full])
     return {
-        "peak": all_of_them.peak.bytes,
-        "held": one.peak.bytes,
+        "peak": full.peak.bytes,
+        "held": single.peak.bytes,
         "weights": 4 * flow.count_params(),
-        "step_s": float(np.median(np.diff(all_of_them.times))),
+        "step_s": float(np.median(np.diff(full.times))),
         "planned": planned(flow, x[:batch], x[:1]) if keras.backend.backend() == "jax" else None,
     }
 
 
-def planned(flow, batch, one):
-    """Bytes that XLA sets aside for temporaries of a step on a batch, less those on one picture."""
+def planned(flow, batch, picture):
+    """Bytes that XLA plans for temporaries of a step on a batch, minus those on one picture."""
     import jax
 
-    from benchmarks.steps.keras import jax_state
+    from benchmarks.training_loops.keras import jax_state
 
     state = jax_state(flow)
     step = jax.jit(flow.train_step, donate_argnums=0)
-    plans = [step.lower(state, (x,)).compile().memory_analysis() for x in (batch, one)]
+    plans = [step.lower(state, (x,)).compile().memory_analysis() for x in (batch, picture)]
     return plans[0].temp_size_in_bytes - plans[1].temp_size_in_bytes
 
 

@@ -15,8 +15,8 @@ from benchmarks.contenders import BENCHMARKS
 from benchmarks.workers.training import load
 
 
-def of_keras(build, sizes, batch):
-    """The calls of a flow's user: arrays in and out."""
+def keras_functions(build, sizes, batch):
+    """Functions that sample and give densities, as users of a flow call it: arrays in and out."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -27,8 +27,8 @@ def of_keras(build, sizes, batch):
     )
 
 
-def of_torch(build, sizes, batch):
-    """The same of a torch module, without gradients, tensors in and out."""
+def torch_functions(build, sizes, batch):
+    """The same for a torch module, without gradients: tensors in and out."""
     import torch
 
     torch.manual_seed(0)
@@ -46,8 +46,8 @@ def of_torch(build, sizes, batch):
     return sample, log_prob
 
 
-def of_jax(build, sizes, batch):
-    """The same of jitted functions, arrays in and out."""
+def jax_functions(build, sizes, batch):
+    """The same for jitted functions: arrays in and out."""
     import jax
 
     model, keys = build(**sizes), map(jax.random.key, itertools.count())
@@ -64,8 +64,11 @@ def of_jax(build, sizes, batch):
     return sample, log_prob
 
 
+FUNCTIONS = {"keras": keras_functions, "torch": torch_functions, "jax": jax_functions}
+
+
 def batches(n, batch):
-    """Sizes of the batches that make n samples."""
+    """Sizes of the batches that together have n samples."""
     return [min(batch, n - i) for i in range(0, n, batch)]
 
 
@@ -77,9 +80,9 @@ def timed(function, argument):
 
 
 def measure(model, contender, sizes, rows, batch, calls):
-    """Median seconds of both, after a call of each, and the samples' mean log density."""
+    """Median seconds of both after a first call of each, and the samples' mean log density."""
     entry = BENCHMARKS[model].contenders[contender]
-    make = {"keras": of_keras, "torch": of_torch, "jax": of_jax}[entry.runs_in]
+    make = FUNCTIONS[entry.runs_in]
     sample, log_prob = make(load(entry.build), sizes, batch)
     x, first_sample, _ = timed(sample, rows)
     density, first_density, _ = timed(log_prob, x)

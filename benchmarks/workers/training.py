@@ -16,7 +16,7 @@ MNIST = Path(__file__).parents[2] / "reproductions" / "data" / "mnist.npz"
 
 
 def images(benchmark, data, count):
-    """`count` samples: uniform noise of floats or integers, or MNIST, repeated where it ends."""
+    """`count` samples: uniform noise, floats or integers, or MNIST, repeated if it is too short."""
     shape, generator = benchmark.sample_shape, np.random.default_rng(0)
     if data == "mnist":
         digits = np.load(MNIST)["x_train"].astype("float32") / 255
@@ -27,21 +27,21 @@ def images(benchmark, data, count):
 
 
 def load(build):
-    """The function that a contender's `build` names."""
+    """The function named by a contender's `build`."""
     module, function = build.split(":")
     return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), function)
 
 
 def measure(model, contender, data, batch, steps, warmup, **options):
-    """Samples a second over the steps after the warm-up, and figures that check the work.
+    """Samples a second over the steps after the warm-up, and figures that show it has trained.
 
-    `options` are those of `steps.keras.measure`.
+    `options` are those of `training_loops.keras.measure`.
     """
     benchmark = BENCHMARKS[model]
     entry = benchmark.contenders[contender]
     x = images(benchmark, data, (warmup + steps) * batch)
-    how = importlib.import_module(f"benchmarks.steps.{entry.runs_in}")
-    run = how.measure(load(entry.build), x, batch, benchmark.sizes, entry.adam, **options)
+    training_loop = importlib.import_module(f"benchmarks.training_loops.{entry.runs_in}")
+    run = training_loop.measure(load(entry.build), x, batch, benchmark.sizes, entry.adam, **options)
     times, cpu, losses = run["times"], run["cpu"], run["losses"]
     return {
         "samples_per_s": batch * steps / (times[-1] - times[warmup]),

@@ -1,1 +1,1 @@
-"""What differs from one Keras backend to another: differentiation, state, devices."""
+"""What differs between Keras backends: differentiation, state of models, threads, devices."""

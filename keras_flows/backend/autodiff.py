@@ -1,6 +1,6 @@
-"""What needs a backend's own: reverse mode, loops with gradients, compilation on JAX.
+"""Reverse-mode differentiation, loops with gradients, and compilation on JAX.
 
-The one file that imports backends.
+`keras.ops` has no function for these: this is the only file that imports a backend.
 """
 
 import keras
@@ -8,15 +8,21 @@ from keras import ops
 
 
 def gradient(function, x):
-    """The gradient of the sum of what `function` gives of a tensor, in the shape of x."""
+    """The gradient of the sum of `function(x)`, in the shape of x."""
     x = ops.convert_to_tensor(x)
     return vjp(lambda v: ops.sum(function(v)), [x], ops.ones((), x.dtype))[1][0]
 
 
 def vjp(function, inputs, cotangent):
-    """The output of `function(*inputs)`, and of <cotangent, output> the gradient for each input.
+    """The output of `function(*inputs)`, and the vector-Jacobian product for each input.
 
-    `inputs` is a list of tensors; the gradient is zeros for one that is not used.
+    Args:
+        function: function of tensors that returns one tensor.
+        inputs: list of tensors.
+        cotangent: tensor in the shape of the output.
+
+    Returns the output and a list with the gradients of <cotangent, output>; the gradient of an
+    unused input is zeros.
     """
     return _BACKENDS[keras.backend.backend()](function, inputs, cotangent)
 
@@ -48,9 +54,10 @@ def _torch(function, inputs, cotangent):
 
 
 def loop(n, body, carry):
-    """carry = body(i, carry) for i = 0 ... n - 1: a tuple of tensors. n is an integer.
+    """The result of carry = body(i, carry) for i = 0 ... n - 1.
 
-    On TensorFlow with its bound, without which XLA compiles no gradient of a loop.
+    `carry` is a tuple of tensors, n an integer. On TensorFlow the loop has a bound, because XLA
+    compiles the gradient of bounded loops only.
     """
     if keras.backend.backend() != "tensorflow":
         return ops.fori_loop(0, n, body, carry)
@@ -65,7 +72,10 @@ def loop(n, body, carry):
 
 
 def fold(n, function, carry, values, reverse=False):
-    """carry = function(rows, carry) for the n rows of `values`, in order; a list of tensors."""
+    """The result of carry = function(rows, carry) for the n rows of the tensors `values`.
+
+    `carry` is a list of tensors. With `reverse` the last rows come first.
+    """
     if keras.backend.backend() != "tensorflow":
         each = lambda carry, rows: (function(rows, carry), None)  # noqa: E731
         return ops.scan(each, carry, values, reverse=reverse)[0]
@@ -84,7 +94,7 @@ def fold(n, function, carry, values, reverse=False):
 
 
 def jit(function):
-    """The function, compiled by JAX; its arguments keep their memory."""
+    """The function compiled by JAX, without donation of its arguments."""
     import jax
 
     return jax.jit(function)
@@ -94,9 +104,9 @@ _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
 
 
 def compiled(function, *inputs):
-    """`function(*inputs)`, on JAX as one program, where each operation would otherwise be one.
+    """`function(*inputs)`, on JAX as one program instead of one for each operation.
 
-    Inputs are arrays or tensors. What the function assigns to variables is lost on JAX.
+    Inputs are arrays or tensors. On JAX, assignments to variables in the function are lost.
     """
     inputs = [ops.convert_to_tensor(x) for x in inputs]
     if keras.backend.backend() != "jax":

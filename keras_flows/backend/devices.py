@@ -1,4 +1,4 @@
-"""Several devices: losses that add up over them, and how many share a batch."""
+"""Training on several devices: the loss, and how many devices share a batch."""
 
 import contextlib
 
@@ -13,8 +13,8 @@ class _Mean(keras.losses.Loss):
 def batch_mean(values):
     """The mean over the batch, as Keras expects a loss.
 
-    In a strategy of TensorFlow it is divided by the number of devices, whose
-    gradients are summed; and it is 0 for a device that got nothing.
+    In a TensorFlow strategy it is divided by the number of devices, because their gradients are
+    summed, and it is 0 on a device without samples.
     """
     dtype = keras.backend.standardize_dtype(values.dtype)
     return _Mean(name="batch_mean", dtype=dtype)(values, values)
@@ -26,18 +26,21 @@ def on_accelerator():
 
 
 def sharing(model):
-    """How many devices of this process share each batch of the model's."""
+    """The number of devices of this process that share each batch of the model."""
     distribution = keras.distribution.distribution()
     if distribution is not None:
         mesh = distribution.device_mesh
         devices = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
         return max(1, devices // getattr(distribution, "num_processes", 1))
-    strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow
+    strategy = getattr(model, "distribute_strategy", None)  # on TensorFlow
     return strategy.num_replicas_in_sync if strategy else 1
 
 
 def build_optimizer(model):
-    """TensorFlow traces a step that makes variables twice, and makes them slowly."""
+    """Makes the optimizer's variables before the first step.
+
+    Otherwise TensorFlow would make them while it traces the step: slowly, and tracing twice.
+    """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         strategy = getattr(model, "distribute_strategy", None)

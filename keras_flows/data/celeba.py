@@ -1,33 +1,32 @@
-"""The two text files that come with CelebA, as its authors or as Kaggle write them."""
+"""CelebA's two text files, partition and attributes, in the authors' or in Kaggle's format."""
 
 import pathlib
 import zipfile
 
 import numpy as np
 
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
 
 PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
-BESIDE = ("", "Eval", "Anno")
+SUBFOLDERS = ("", "Eval", "Anno")  # of the authors' archive; the pictures are in Img
 SIGNS = {"-1": -1, "1": 1}
 
 
 def find_beside(path, names):
-    """Place and text of the first of `names` in a folder or zip, else in the folder around it.
+    """Path and text of the first file in `names`: in a folder or zip, or in the folders above it.
 
-    None where there is none of them.
+    Returns None if there is no such file.
     """
     path = pathlib.Path(path).resolve()
     if path.is_file() and zipfile.is_zipfile(path):
-        with reading.damage_named(path), zipfile.ZipFile(path) as file:
+        with safe_reading.damage_named(path), zipfile.ZipFile(path) as file:
             for member in file.namelist():
                 if pathlib.PurePosixPath(member).name in names:
-                    raw = reading.read_member(file, member, reading.TEXT_BYTES)
+                    raw = safe_reading.read_member(file, member, safe_reading.TEXT_BYTES)
                     return path / member, _text(raw)
-    # The authors' archive has pictures in Img/, these files in Eval/ and Anno/.
-    around = [folder / inner for folder in (path, *path.parents[:2]) for inner in BESIDE]
-    for place in (folder / name for folder in around for name in names):
+    folders = [folder / inner for folder in (path, *path.parents[:2]) for inner in SUBFOLDERS]
+    for place in (folder / name for folder in folders for name in names):
         if place.is_file():
             return place, _read_text(place)
     return None
@@ -36,13 +35,15 @@ def find_beside(path, names):
 def partition(path):
     """CelebA's official split: file name to 0 (training), 1 (validation) or 2 (test).
 
-    None where neither `list_eval_partition.txt` nor Kaggle's csv is in the
-    folder or zip, or beside it. Raises ValueError with the line that is malformed.
+    Returns None if neither `list_eval_partition.txt` nor Kaggle's csv is in the folder or zip, or
+    beside it. Raises ValueError that names the malformed line.
+
+    >>> pictures.partition("celeba")["000001.jpg"]
     """
-    found = find_beside(path, PARTITION)
-    if found is None:
+    file = find_beside(path, PARTITION)
+    if file is None:
         return None
-    place, text = found
+    place, text = file
     rows, parts = _rows(place, text), {}
     if place.suffix == ".csv":
         number, fields = next(rows)
@@ -54,23 +55,25 @@ def partition(path):
 
 
 def attributes(path):
-    """CelebA's attributes: their names, and a dict of int8 arrays of -1 and 1, one a picture.
+    """CelebA's attributes: their names, and for each picture an int8 array of -1 and 1.
 
-    `path` is the file, or the folder or zip of pictures that it is in or
-    beside. The keys are stems, so that 000001.jpg and 000001.webp are both "000001".
+    Args:
+        path: the file, or the folder or zip of pictures that contains it or lies beside it.
 
-    Raises FileNotFoundError where neither `list_attr_celeba.txt` nor Kaggle's
-    csv is in the folder or zip, or beside it, and ValueError with the line
-    that is malformed.
+    Returns a list of names and a dict of arrays. Its keys are stems: both 000001.jpg and
+    000001.webp are "000001".
+
+    Raises FileNotFoundError if there is neither `list_attr_celeba.txt` nor Kaggle's csv, and
+    ValueError that names the malformed line.
 
     >>> names, signs = pictures.attributes("celeba"); signs["000001"][names.index("Smiling")]
     """
     path = pathlib.Path(path)
-    itself = path.suffix in (".txt", ".csv")
-    found = (path, _read_text(path)) if itself else find_beside(path, ATTRIBUTES)
-    if found is None:
+    is_text = path.suffix in (".txt", ".csv")
+    file = (path, _read_text(path)) if is_text else find_beside(path, ATTRIBUTES)
+    if file is None:
         raise FileNotFoundError(f"There is no {' and no '.join(ATTRIBUTES)} in or beside {path}.")
-    place, text = found
+    place, text = file
     rows, count = _rows(place, text), None
     if place.suffix == ".txt":
         number, fields = next(rows)
@@ -86,12 +89,12 @@ def attributes(path):
         _expect(len(values) == len(names) and SIGNS.keys() >= set(values), place, number, fields)
         signs[pathlib.PurePosixPath(name).stem] = np.array([SIGNS[v] for v in values], "int8")
     if count not in (None, len(signs)):
-        raise ValueError(f"{place} is cut short: {len(signs)} of {count} rows.")
+        raise ValueError(f"{place} is cut short. Received: {len(signs)} of {count} rows.")
     return names, signs
 
 
 def _read_text(path):
-    return _text(reading.read_file(path, reading.TEXT_BYTES))
+    return _text(safe_reading.read_file(path, safe_reading.TEXT_BYTES))
 
 
 def _text(raw):
@@ -99,7 +102,7 @@ def _text(raw):
 
 
 def _rows(place, text):
-    """Number and fields of each line that is not empty, of two at least."""
+    """Numbers and fields of the lines that are not empty; there must be two or more."""
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
     if len(lines) < 2:
         raise ValueError(f"{place} is cut short. Received: {len(lines)} lines.")
@@ -107,8 +110,8 @@ def _rows(place, text):
     return ((i, [field.strip() for field in line.split(separator)]) for i, line in lines)
 
 
-def _expect(right, place, number, fields):
-    if not right:
+def _expect(condition, place, number, fields):
+    if not condition:
         raise ValueError(
             f"{place} is malformed in line {number}. Received: {' '.join(fields)[:80]!r}."
         )

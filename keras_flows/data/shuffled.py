@@ -1,31 +1,32 @@
-"""Epochs that can be repeated: an array in batches, shuffled by a seed."""
+"""`Shuffled`: an array in batches, in a shuffled order that can be repeated."""
 
 import keras
 import numpy as np
 
 
 class Shuffled(keras.utils.PyDataset):
-    """An array in batches, in an order that only `seed` and the epoch decide.
+    """An array in batches, in an order that depends only on `seed` and the epoch.
 
-    A run that is resumed at an epoch sees what the uninterrupted one saw, also
-    with several `workers`. Give `fit` the data set's `callback()`, which tells
-    the epoch, and `shuffle=False`, or Keras shuffles the batches once more.
+    A run that is resumed at an epoch sees the same batches as the uninterrupted run, also with
+    several `workers`. Pass `callback()`, which sets the epoch, to `fit`, and `shuffle=False`:
+    otherwise Keras shuffles the batches again.
 
     Args:
         x: array or memmap, one sample a row.
-        batch_size: samples a batch.
-        seed: integer that fixes the order and the flips.
-        flip: whether each picture `(h, w, c)` is mirrored half of the time.
-        steps: batches an epoch, all of full size: consecutive stretches of an
-            endless stream of shuffled passes. If None, an epoch is one pass,
-            whose last batch may be smaller.
-        rows: indices into `x` of the samples to use, which copies nothing;
-            all if None.
-        context: array of conditions, one for each row of `x`; batches then
-            are `((x, context),)`.
-        transform: function of each batch of `x`, such as a change of dtype.
+        batch_size: samples in a batch.
+        seed: integer that determines the order and the flips.
+        flip: whether to mirror each picture `(h, w, c)` with probability 1/2.
+        steps: batches in an epoch, all of full size. Epochs are then
+            consecutive parts of an endless stream of shuffled passes. If None,
+            an epoch is one pass, whose last batch may be smaller.
+        rows: indices into `x` of the samples to use, without copying them;
+            None uses all.
+        context: array of conditions, one for each row of `x`; batches are
+            then `((x, context),)`.
+        transform: function that is applied to each batch of `x`, such as a
+            change of dtype.
 
-    Raises ValueError for arguments that do not go together.
+    Raises ValueError for arguments that do not fit together.
 
     >>> data = Shuffled(pixels, 64, flip=True, rows=train)
     >>> flow.fit(data, shuffle=False, callbacks=[data.callback()])
@@ -55,17 +56,17 @@ class Shuffled(keras.utils.PyDataset):
             raise ValueError(f"flip needs pictures (n, h, w, c). Received: shape {self.x.shape}.")
         if self.steps is not None and (self.steps < 1 or not len(self.rows)):
             raise ValueError(
-                "steps must be 1 or more, of one sample or more. "
+                "steps must be 1 or more, and there must be a sample. "
                 f"Received: steps={self.steps}, {len(self.rows)} samples."
             )
         if self.rows.ndim != 1 or self.rows.dtype.kind not in "iu":
             raise ValueError(
-                "rows must be a vector of integers; of a mask take np.flatnonzero. "
+                "rows must be a vector of integers; for a mask use np.flatnonzero(mask). "
                 f"Received: dtype={self.rows.dtype}, shape={self.rows.shape}."
             )
         if self.context is not None and len(self.context) != len(self.x):
             raise ValueError(
-                "context needs one row for each of x, also where rows choose among them. "
+                "context needs one row for each row of x, also if rows selects some of them. "
                 f"Received: {len(self.context)} for {len(self.x)}."
             )
 
@@ -77,7 +78,7 @@ class Shuffled(keras.utils.PyDataset):
             first, skip = divmod(epoch * length, n)
             passes = range(first, first - (-(skip + length) // n))
             order = np.concatenate([self._pass(p) for p in passes])[skip : skip + length]
-        # Drawn here and not by batch, so that threads only read, in whatever order.
+        # Drawn for the whole epoch, so that threads only read, in any order.
         mirrored = np.random.default_rng([self.seed, epoch, 1]).random(len(order)) < 0.5
         self._drawn = order, mirrored
 
@@ -89,9 +90,9 @@ class Shuffled(keras.utils.PyDataset):
 
     @keras.utils.PyDataset.workers.getter
     def workers(self):
-        """Threads that `fit` uses: one except on TensorFlow.
+        """Number of threads for `fit`: one except on TensorFlow.
 
-        Elsewhere Keras 3.15 begins with batches its threads made before it told the epoch.
+        On other backends, the threads of Keras 3.15 make batches before the epoch is set.
         """
         return super().workers if keras.backend.backend() == "tensorflow" else 1
 
@@ -109,7 +110,7 @@ class Shuffled(keras.utils.PyDataset):
         return (x,) if self.context is None else ((x, self.context[rows]),)
 
     def batch_sizes(self):
-        """Samples of the first batch of an epoch, and of the last one where it is smaller."""
+        """The size of the first batch of an epoch, and of the last one if it is smaller."""
         n = self.steps * self.batch_size if self.steps else len(self.rows)
         return [min(n, self.batch_size)] + [n % self.batch_size] * (
             n > self.batch_size and n % self.batch_size > 0

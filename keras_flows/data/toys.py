@@ -1,7 +1,7 @@
-"""Two-dimensional densities to try flows on: points, and the exact log density of any point.
+"""Two-dimensional toy densities: random points, and the exact log density of any point.
 
 >>> x = toys.draw("moons", 1000, seed=0)      # float32 (1000, 2), in about [-4, 4]
->>> entropy = -toys.log_prob("moons", x).mean()   # nats; no flow's mean NLL is lower
+>>> entropy = -toys.log_prob("moons", x).mean()   # nats; the lowest possible mean NLL of a flow
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Curve:
-    """Points u of [0, 1) on a curve, moved by normal noise."""
+    """Uniform positions u in [0, 1) on a curve, plus normal noise."""
 
     def __init__(self, curve, noise, nodes=1000):
         self.curve, self.noise, self.nodes = curve, noise, nodes
@@ -31,7 +31,7 @@ class Curve:
 
 
 def moons(u):
-    """Two half circles, the second turned and pushed into the first."""
+    """Two half circles, the second turned and shifted into the first."""
     angle, lower = 2 * math.pi * (u % 0.5), u >= 0.5
     x = np.where(lower, 0.5 - np.cos(angle), np.cos(angle) - 0.5)
     y = np.where(lower, 0.25 - np.sin(angle), np.sin(angle) - 0.25)
@@ -46,7 +46,7 @@ def spirals(u):
 
 
 class Rings:
-    """Circles, as many points on each as it is long, with normal noise of the radius."""
+    """Circles with normal noise of the radius; longer circles have more points."""
 
     radii, noise = np.array([0.8, 1.6, 2.4, 3.2]), 0.1
 
@@ -64,7 +64,7 @@ class Rings:
 
 
 class Checkerboard:
-    """Uniform on 8 of the 16 squares of side 2: an entropy of log 32 nats."""
+    """Uniform on 8 of 16 squares with side 2; its entropy is log 32 nats."""
 
     def draw(self, n, generator):
         row, pair = generator.integers(0, 4, (2, n)) // np.array([[1], [2]])
@@ -78,26 +78,26 @@ class Checkerboard:
 
 
 class Pinwheel:
-    """Five long normals around the origin, turned by an angle that grows with the distance."""
+    """Five elongated normals around the origin, twisted in proportion to the distance."""
 
     arms, centre, spread, twist = 5, 2.1, np.array([0.55, 0.2]), 0.6
 
     def draw(self, n, generator):
         points = self.spread * generator.standard_normal((n, 2)) + [self.centre, 0]
         angle = 2 * math.pi * generator.integers(0, self.arms, n) / self.arms
-        return turn(points, angle + self.twist * np.linalg.norm(points, axis=-1))
+        return rotate(points, angle + self.twist * np.linalg.norm(points, axis=-1))
 
     def log_prob(self, x):
-        # A turn that depends on the distance alone keeps areas.
-        still = turn(x, -self.twist * np.linalg.norm(x, axis=-1))
+        # A rotation by an angle that depends only on the distance preserves areas.
+        unrotated = rotate(x, -self.twist * np.linalg.norm(x, axis=-1))
         each = []
         for arm in range(self.arms):
-            points = turn(still, np.full(len(x), -2 * math.pi * arm / self.arms))
+            points = rotate(unrotated, np.full(len(x), -2 * math.pi * arm / self.arms))
             each.append(log_normal((points - [self.centre, 0]) / self.spread).sum(-1))
         return log_mean(np.stack(each, axis=-1)) - np.log(self.spread).sum()
 
 
-def turn(points, angle):
+def rotate(points, angle):
     x, y = points[:, 0], points[:, 1]
     cos, sin = np.cos(angle), np.sin(angle)
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
@@ -108,7 +108,7 @@ def log_normal(x):
 
 
 def log_mean(logs):
-    """Log of the mean over the last axis of numbers given by their logs."""
+    """Log of the mean of exp(logs) over the last axis."""
     top = logs.max(-1)
     return top + np.log(np.exp(logs - top[..., None]).mean(-1))
 
@@ -125,20 +125,20 @@ TOYS = {
 def draw(name, n, seed=None):
     """`n` points of a toy density: float32 `(n, 2)`, in about [-4, 4].
 
-    Raises ValueError for another name than those in `TOYS`.
+    Raises ValueError for a name that is not in `TOYS`.
     """
     return _toy(name).draw(n, np.random.default_rng(seed)).astype("float32")
 
 
 def log_prob(name, x):
-    """True log densities in nats of points `(n, 2)`, float64, -inf where nothing can be.
+    """True log densities in nats of points `(n, 2)`, float64, -inf outside of the support.
 
-    Along the curves (moons, spirals) by quadrature, else in closed form.
+    Computed by quadrature along the curves (moons, spirals), otherwise in closed form.
     """
     return _toy(name).log_prob(np.asarray(x, "float64"))
 
 
 def _toy(name):
     if name not in TOYS:
-        raise ValueError(f"name is one of {', '.join(TOYS)}. Received: name={name!r}.")
+        raise ValueError(f"name must be one of {', '.join(TOYS)}. Received: name={name!r}.")
     return TOYS[name]

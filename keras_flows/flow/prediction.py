@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.backend.access import access
 from keras_flows.backend.devices import sharing
-from keras_flows.backend.state import access, keep_values, newest_state
+from keras_flows.backend.state import keep_values, newest_state
 from keras_flows.flow.arrays import count_rows, is_array_data
 
 

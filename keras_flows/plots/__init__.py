@@ -1,1 +1,1 @@
-"""Pictures of samples, curves of training, samples moved along an attribute."""
+"""Grids of pictures, loss curves and histograms, and samples moved along an attribute."""

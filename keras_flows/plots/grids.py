@@ -1,4 +1,4 @@
-"""Pictures: arrays of samples to uint8, grids of them, PNG files."""
+"""Samples as uint8 pictures, grids of pictures, and PNG files."""
 
 import math
 
@@ -7,17 +7,15 @@ import numpy as np
 
 from keras_flows.files import written_whole
 
-PIXELS = 100_000_000  # of a grid, at most
+PIXELS = 100_000_000  # of the largest grid
 
 
 def to_pictures(samples, image_shape=None, levels=None):
     """Samples as uint8 pictures `(n, h, w, c)`.
 
-    Integers pass, stretched to 0..255 where they have fewer (or more) than
-    256 `levels`; floats are taken to lie in [0, 1], rounded and clipped,
-    non-finite ones become black. Vectors are given `image_shape`, or become
-    square and grey where it is None. Raises ValueError where that is
-    impossible.
+    Integers stay as they are, or are scaled to 0..255 if `levels` is not 256. Floats are expected
+    in [0, 1]; they are clipped and rounded, and NaN becomes black. Vectors are reshaped to
+    `image_shape`, or to grey squares if it is None. Raises ValueError if that is impossible.
     """
     samples = np.asarray(samples)
     if np.issubdtype(samples.dtype, np.floating):
@@ -32,14 +30,14 @@ def to_pictures(samples, image_shape=None, levels=None):
         image_shape = samples.shape[1:] if samples.ndim > 3 else (*samples.shape[1:], 1)
     if len(image_shape) != 3 or math.prod(image_shape) != math.prod(samples.shape[1:]):
         raise ValueError(
-            "Samples need a picture's shape (height, width, channels), or a square number of "
-            f"elements. Received: shape={samples.shape}, image_shape={image_shape}."
+            "Samples must have the shape of a picture, (height, width, channels), or a square "
+            f"number of elements. Received: shape={samples.shape}, image_shape={image_shape}."
         )
     return samples.reshape(-1, *image_shape).astype("uint8")
 
 
 def grid(samples, rows, columns, image_shape=None, levels=None):
-    """One picture of rows x columns samples, filled row by row, black where they end."""
+    """One picture of rows x columns samples, filled row by row; empty cells are black."""
     pictures = to_pictures(samples, image_shape, levels)[: rows * columns]
     n, h, w, c = pictures.shape
     check_size(rows, columns, (h, w, c))
@@ -50,10 +48,10 @@ def grid(samples, rows, columns, image_shape=None, levels=None):
 
 
 def check_size(rows, columns, shape):
-    """ValueError where a grid of so many samples has more than `PIXELS` pixels.
+    """ValueError if a grid of rows x columns samples has more than `PIXELS` pixels.
 
-    Samples are pictures `(h, w, c)`, or vectors that are drawn as squares. Call it before the
-    samples of a grid are drawn.
+    `shape` is that of a sample: a picture `(h, w, c)`, or a vector that is drawn as a square. Call
+    it before drawing the samples from a flow.
     """
     height, width = shape[:2] if len(shape) > 1 else 2 * (math.isqrt(shape[0]),)
     if rows * columns * height * width > PIXELS:
@@ -65,10 +63,10 @@ def check_size(rows, columns, shape):
 
 
 def write_png(path, picture):
-    """Writes a uint8 picture `(h, w, c)`, c of 1 or 3, as PNG."""
+    """Writes a uint8 picture `(h, w, c)` with 1 or 3 channels as PNG."""
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] not in (1, 3):
         raise ValueError(
-            "A picture is uint8 of shape (height, width, 1 or 3). "
+            "A picture must be uint8 with shape (height, width, 1 or 3). "
             f"Received: dtype={picture.dtype}, shape={picture.shape}."
         )
     picture = picture[..., 0] if picture.shape[-1] == 1 else picture
@@ -77,18 +75,18 @@ def write_png(path, picture):
 
 
 def temperature_sweep(flow, temperatures, columns, seed=0, context=None):
-    """Samples from the same standard draws at each temperature, a row each, row by row.
+    """`columns` samples at each temperature, all from the same random draws, row by row.
 
-    A temperature may be a list of one for each of `flow.latent_levels`.
+    A temperature may be a list with one number for each of `flow.latent_levels`.
     """
     rows = [flow.sample(columns, t, seed, context=context) for t in temperatures]
     return np.concatenate(rows)
 
 
 def reconstruction_rows(flow, x, columns, context=None):
-    """Full rows of data, each above a row of its reconstructions, row by row."""
-    whole = max(1, len(x) // columns) * columns
-    x, context = x[:whole], None if context is None else context[:whole]
-    back = flow.reconstruct(x, context)
-    cuts = range(0, len(x), columns)
-    return np.concatenate([part[i : i + columns] for i in cuts for part in (x, back)])
+    """Rows of data, each above the row of its reconstructions; without an incomplete last row."""
+    count = max(1, len(x) // columns) * columns
+    x, context = x[:count], None if context is None else context[:count]
+    reconstructed = flow.reconstruct(x, context)
+    starts = range(0, len(x), columns)
+    return np.concatenate([part[i : i + columns] for i in starts for part in (x, reconstructed)])

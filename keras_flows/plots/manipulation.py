@@ -1,25 +1,26 @@
-"""Directions in latent space: what an attribute looks like to a flow (Glow, section 5)."""
+"""Manipulation of attributes along directions in latent space (Glow, 1807.03039, section 5)."""
 
 import numpy as np
 
 
 def attribute_direction(flow, x, has, *, batch_size=None):
-    """Mean latent of the data with an attribute minus that of the data without it.
+    """The mean latent of data with an attribute minus that of data without it.
 
     Args:
         flow: an unconditional `Flow`.
-        x: data, an array.
-        has: booleans, one a sample.
+        x: array of data.
+        has: booleans, one for each sample.
 
-    Returns an array of the latent's shape. Raises ValueError unless there are
-    samples of both kinds. Paper: Glow (1807.03039) section 5.
+    Returns an array with the shape of a latent. Raises ValueError unless there are samples of both
+    kinds. Paper: Glow (1807.03039), section 5.
 
     >>> smile = attribute_direction(flow, faces, smiling)
     """
     has = np.asarray(has, bool)
     if has.shape != (len(x),) or has.all() or not has.any():
         raise ValueError(
-            "An attribute's direction needs one boolean a sample, and samples of both kinds. "
+            "The direction of an attribute needs one boolean for each sample, and samples of both "
+            "kinds. "
             f"Received: {len(x)} samples, booleans of shape {has.shape}, {has.sum()} of them true."
         )
     z = flow.encode(x, batch_size=batch_size)
@@ -27,7 +28,7 @@ def attribute_direction(flow, x, has, *, batch_size=None):
 
 
 def manipulate(flow, x, direction, strengths, *, batch_size=None):
-    """Data moved along a direction of the latent: `(n, len(strengths), ...)`.
+    """Data moved along a direction in latent space: `(n, len(strengths), ...)`.
 
     >>> strips = manipulate(flow, faces[:4], smile, [-1, -0.5, 0, 0.5, 1])
     """

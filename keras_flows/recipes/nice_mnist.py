@@ -16,7 +16,8 @@ from keras import ops
 from keras_flows.data import datasets
 from keras_flows.layers import Scale
 from keras_flows.models import NICE
-from keras_flows.plots.curves import plot_losses, plot_scales
+from keras_flows.plots import figures
+from keras_flows.plots.curves import plot_losses
 from keras_flows.plots.grids import grid, temperature_sweep, write_png
 from keras_flows.training.arguments import finite, not_negative, positive
 from keras_flows.training.callbacks import RollbackOnCollapse, SampleGrid
@@ -137,6 +138,15 @@ def draw(out, flow, test, temperature):
     write_png(out / "temperature.png", grid(sweep, len(temperatures), 15))
     lines = flow.interpolate(test[:10], test[10:20], steps=15)
     write_png(out / "interpolation.png", grid(lines.reshape(-1, DIMS), 10, 15))
+
+
+def plot_scales(path, spreads):
+    """Standard deviations of the latent dimensions in data space, largest first."""
+    figure, axes = figures.graph(
+        "What the latent dimensions carry", "dimension, sorted", "exp(-k), spread before scaling"
+    )
+    axes.semilogy(sorted(spreads, reverse=True))
+    figures.write(figure, path)
 
 
 def plot(out, flow, checkpoint):

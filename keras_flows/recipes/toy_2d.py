@@ -20,7 +20,7 @@ from keras_flows.core.cost import trainable_parameters
 from keras_flows.data import toys
 from keras_flows.files import write_json
 from keras_flows.models import IAF, MAF, NSF
-from keras_flows.plots.curves import plot_pairs, plot_table
+from keras_flows.recipes.parts.toy_figures import plot_pairs, plot_table
 from keras_flows.training.arguments import not_negative, positive
 from keras_flows.training.run import METRICS, provenance
 from keras_flows.training.script import script

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_flows.plots.curves import plot_columns, plot_losses
+from keras_flows.plots.curves import plot_losses
+from keras_flows.plots.histograms import plot_columns
 from keras_flows.training.table_baselines import gaussian, published
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_flows.core.cost import trainable_parameters
-from keras_flows.data import tabular
+from keras_flows.data import table_splits
 from keras_flows.training.arguments import names, positive
 from keras_flows.training.callbacks import RollbackOnCollapse
 from keras_flows.training.options import run_parser
@@ -42,8 +42,8 @@ def table_parser(description, name, **defaults):
 
 
 def load_table(args):
-    """The `tabular.Data` of the options."""
-    data = tabular.load(str(args.data), args.file, args.seed, args.columns, args.drop)
+    """The `table_splits.SplitTable` of the options."""
+    data = table_splits.load(str(args.data), args.file, args.seed, args.columns, args.drop)
     data.train = data.train[: args.limit]
     dequantize(data, args.dequantize, args.seed)
     return data

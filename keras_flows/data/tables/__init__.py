@@ -1,4 +1,4 @@
-"""Tables of numbers in csv, npz, npy and parquet files. Errors name file, row and column."""
+"""Tables of numbers in csv, npz, npy and parquet files; errors name the file, row and column."""
 
 from keras_flows.data.tables.reading import SUFFIXES, read
 from keras_flows.data.tables.table import Table, hints, label

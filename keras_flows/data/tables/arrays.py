@@ -13,18 +13,18 @@ NAMES = ("names", "columns")  # keys of an npz that may hold the columns' names
 
 
 def read_arrays(path, selection):
-    """The one array of an npy, or the one or three of an npz."""
-    found = _load_npy(path) if path.suffix.lower() == ".npy" else _load_npz(path)
-    names = next((found.pop(key).tolist() for key in NAMES if key in found), None)
-    arrays = {key: matrix(f"{path}, {key}", x) for key, x in found.items()}
+    """The array of an npy, or the one array or three arrays of an npz, as a table."""
+    arrays = _load_npy(path) if path.suffix.lower() == ".npy" else _load_npz(path)
+    names = next((arrays.pop(key).tolist() for key in NAMES if key in arrays), None)
+    arrays = {key: matrix(f"{path}, {key}", x) for key, x in arrays.items()}
     width = next(iter(arrays.values())).shape[1]
     names = [str(x) for x in names or (f"x{i + 1}" for i in range(width))]
     used = selection.places(path, names)
     for key, x in arrays.items():
         if x.shape[1] != len(names):
             raise ValueError(
-                f"{path}, {key} should have {len(names)} columns, as the names or the first array "
-                f"have. Received: shape={x.shape}."
+                f"{path}, {key} should have {len(names)} columns, like the names or the first "
+                f"array. Received: shape={x.shape}."
             )
         arrays[key] = x[:, used]
         check_finite(f"{path}, {key}", [names[i] for i in used], arrays[key])
@@ -38,25 +38,25 @@ def _load_npy(path):
 
 
 def _load_npz(path):
-    """The arrays of the table in their order, and its names."""
+    """The arrays of the table in their order, and its column names."""
     with _damage_named(path), zipfile.ZipFile(path) as file:
         keys = [name.removesuffix(".npy") for name in file.namelist()]
     names = [key for key in NAMES if key in keys][:1]
     others = [key for key in keys if key not in NAMES]
     splits = [next((key for key in split if key in keys), None) for split in SPLITS]
-    taken = splits if all(splits) else [key for key in ("data", "x") if key in keys][:1]
-    taken = taken or others
-    if not all(splits) and len(taken) != 1:
+    chosen = splits if all(splits) else [key for key in ("data", "x") if key in keys][:1]
+    chosen = chosen or others
+    if not all(splits) and len(chosen) != 1:
         raise ValueError(
             f"{path} should hold one array, or one called data or x, or the three train, "
             f"validation and test. Received: keys {keys}."
         )
     arrays = {}
     with _damage_named(path), np.load(path) as file:
-        for key in (*taken, *names):
+        for key in (*chosen, *names):
             try:
                 arrays[key] = file[key]
-            except ValueError as error:  # such as an array of Python objects
+            except ValueError as error:  # such as for an array of Python objects
                 raise ValueError(f"{error} (array '{key}')") from error
     return arrays
 
@@ -70,7 +70,7 @@ def _damage_named(path):
 
 
 def matrix(place, x):
-    """A matrix of float32 or float64; a vector becomes one column."""
+    """The array as a float32 or float64 matrix; a vector becomes one column."""
     x = np.asarray(x)
     if x.dtype.kind not in "fiub" or x.ndim not in (1, 2) or not x.shape[-1]:
         raise ValueError(

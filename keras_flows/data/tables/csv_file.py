@@ -10,15 +10,15 @@ from keras_flows.data.tables.table import MISSING, Table, label, problem, to_num
 
 
 def read_csv(path, selection):
-    """By numpy's parser; what that refuses is read again, slowly, for the place of the error."""
+    """Reads with NumPy's parser; if that fails, reads again, slowly, to find the wrong field."""
     try:
         delimiter, header, skip = _head(path)
         names = [x or f"x{i + 1}" for i, x in enumerate(header)]
         used = selection.places(path, names)
-        every = used == list(range(len(names)))
-        if not every:
+        all_used = used == list(range(len(names)))
+        if not all_used:
             _find_error(path, delimiter, names, skip, used)
-        rows, error = _parse(path, delimiter, skip, None if every else used)
+        rows, error = _parse(path, delimiter, skip, None if all_used else used)
         ragged = rows is None or (len(rows) and rows.shape[1] != len(used))
         if ragged or not np.isfinite(rows).all():
             _find_error(path, delimiter, names, skip, used)
@@ -38,12 +38,12 @@ def _open(path):
 def _head(path):
     """The delimiter, the header and the number of lines before the first row of numbers.
 
-    The header has a name for each column, which is empty where the file has an empty one.
+    The header has a name for each column; names may be empty.
     """
     with _open(path) as file:
         lines = (line for line in file if line.strip())
         first, second = next(lines, ""), next(lines, "")
-    # A name may contain any of them, and a number a comma, so the second line is asked first.
+    # Names may contain any delimiter and numbers a comma, so the second line decides first.
     delimiter = next((d for line in (second, first) for d in "\t;," if d in line), ",")
     with _open(path) as file:
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
@@ -61,8 +61,8 @@ def _parse(path, delimiter, skip, used):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files without rows
         try:
-            where = {"delimiter": delimiter, "skiprows": skip, "usecols": used}
-            return np.loadtxt(str(path), **where, **options), None
+            options |= {"delimiter": delimiter, "skiprows": skip, "usecols": used}
+            return np.loadtxt(str(path), **options), None
         except UnicodeDecodeError:
             raise
         except ValueError as error:
@@ -70,29 +70,30 @@ def _parse(path, delimiter, skip, used):
 
 
 def _find_error(path, delimiter, names, skip, used):
-    """ValueError for the first field that is no number, and for the first row too short or long."""
+    """ValueError for the first field that is no number, or the first row of another length."""
     with _open(path) as file:
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         for row in reader:
-            whole = len(row) == len(names)
-            if reader.line_num <= skip or not row or (whole and _fine(row, used)):
+            complete = len(row) == len(names)
+            if reader.line_num <= skip or not row or (complete and _is_finite(row, used)):
                 continue
             place = f"{path}, line {reader.line_num}"
-            if not whole:
+            if not complete:
                 raise ValueError(
-                    f"{place} should have {len(names)} columns, as the first row has. "
+                    f"{place} should have {len(names)} columns, like the first row. "
                     f"Received: {len(row)}."
                 )
             for column in used:
-                wrong = problem(row[column])
-                if wrong:
+                description = problem(row[column])
+                if description:
                     raise ValueError(
-                        f"{place}, {label(names, column)}: {wrong}. Received: {row[column]!r}."
+                        f"{place}, {label(names, column)}: {description}. "
+                        f"Received: {row[column]!r}."
                     )
 
 
-def _fine(row, used):
-    """Whether all fields are finite numbers, the quick way; may be False for huge ones."""
+def _is_finite(row, used):
+    """A quick test whether all fields are finite numbers; may be False for huge numbers."""
     try:
         return math.isfinite(sum(float(row[i]) for i in used))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Tables that are DataFrames, of pandas or another library, and parquet files."""
+"""Tables in DataFrames, of pandas or another library, and in parquet files."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def is_frame(source):
 
 
 def read_frame(frame, selection, place="The DataFrame"):
-    """The table of a DataFrame's columns; its index is none of them."""
+    """The table of a DataFrame's columns, without its index."""
     header = [str(name) for name in frame.columns]
     names = [x or f"x{i + 1}" for i, x in enumerate(header)]
     used = selection.places(place, names)
@@ -25,22 +25,22 @@ def read_frame(frame, selection, place="The DataFrame"):
 
 
 def read_parquet(path, selection):
-    """By pandas, which needs pyarrow or fastparquet for it."""
+    """Reads with pandas, which needs pyarrow or fastparquet."""
     try:
         import pandas
 
         frame = pandas.read_parquet(path)
     except ImportError as error:
         raise ImportError(
-            f"{path} is read by pandas: pip install pandas pyarrow. Received: {error}"
+            f"{path} is read with pandas: pip install pandas pyarrow. Received: {error}"
         ) from None
-    except Exception as error:  # pyarrow's errors are of many kinds.
+    except Exception as error:  # pyarrow raises errors of many classes.
         raise ValueError(f"{path} is damaged or no parquet file. Received: {error}") from error
     return read_frame(frame, selection, str(path))
 
 
 def _numbers(place, names, rows):
-    """Float64 of an array of objects; ValueError for the first that is no number."""
+    """An array of objects as float64; ValueError for the first that is no number."""
     numbers = np.empty(rows.shape, "float64")
     for (i, j), value in np.ndenumerate(rows):
         try:

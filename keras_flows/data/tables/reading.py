@@ -20,25 +20,27 @@ SUFFIXES = tuple(READERS)
 def read(source, columns=None, drop=(), fit=True):
     """The table in a csv, npz, npy or parquet file, or in a DataFrame.
 
-    csv: fields between commas, semicolons or tabs; a first row that is not all
-    numbers is the header. A first column without a name that counts the rows,
-    as pandas and R write it, is left out with a warning. npz: one array, or
-    the one called `data` or `x`, or the three `train`, `validation` (or `val`)
-    and `test`; `names` or `columns` may hold the names. Columns without a name
-    are called x1, x2 and so on. Parquet needs pandas and pyarrow.
+    csv: fields are separated by commas, semicolons or tabs. The first row is a header unless all
+    of its fields are numbers. An unnamed first column that counts the rows, as pandas and R write
+    it, is left out with a warning.
+
+    npz: one array, or the array `data` or `x`, or the three arrays `train`, `validation` (or
+    `val`) and `test`. `names` or `columns` may have the column names.
+
+    Columns without a name are called x1, x2 and so on. Parquet needs pandas and pyarrow.
 
     Args:
         source: path of the file, or a DataFrame of pandas, or of another
             library whose frames have `columns` and `to_numpy()`.
-        columns: names of the columns to take, in this order; None for all.
-            What the others hold is not looked at, so it may be text.
+        columns: names of the columns to take, in this order; None takes all.
+            Other columns are not read, so they may contain text.
         drop: names of columns to leave out.
-        fit: whether a density is to be fitted to the rows. If so, a constant
-            column or fewer than 2 rows are an error, and the `hints` on
-            columns of repeated values are given as warnings.
+        fit: whether a density will be fitted to the rows. If so, a constant
+            column or fewer than 2 rows raise an error, and `hints` about
+            columns of repeated values become warnings.
 
-    Raises FileNotFoundError, or ValueError that says what in the file is no
-    table to fit a density to, such as a missing value or a constant column.
+    Raises FileNotFoundError, or ValueError that names the place of the problem, such as a missing
+    value or a constant column.
 
     >>> keras_flows.data.tables.read("wine.csv", drop=["quality"]).rows.shape
     """
@@ -57,9 +59,9 @@ def read(source, columns=None, drop=(), fit=True):
 
 def _regular_file(path):
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"A table is a file with one of the endings {SUFFIXES}. Received: {path}.")
+        raise ValueError(f"A table must have one of the endings {SUFFIXES}. Received: {path}.")
     if not path.exists():
         raise FileNotFoundError(f"No table at {path}.")
     if not path.is_file():
-        raise ValueError(f"A table is read from a regular file. Received: {path}.")
+        raise ValueError(f"A table must be a regular file. Received: {path}.")
     return path

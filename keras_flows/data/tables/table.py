@@ -1,4 +1,4 @@
-"""`Table`, which of its columns are taken, and what makes it no data for a density."""
+"""`Table`, the selection of its columns, and checks that a density can be fitted to it."""
 
 import math
 import warnings
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 MISSING = ("", "?", "nan", "na", "n/a", "null", "none", "<na>")
-UNNAMED = ("", "Unnamed: 0")  # the header of a written index, and what pandas reads it as
+UNNAMED = ("", "Unnamed: 0")  # headers of a written index: in the file, and as pandas reads it
 
 
 @dataclass
 class Table:
     """`rows`, an array `(n, d)` of float32 or float64, and the `names` of its columns.
 
-    Where the file keeps training, validation and test rows apart, `sizes` says
-    how many rows each has; in `rows` they stand one after another.
+    If the file is split, `sizes` has the numbers of training, validation and test rows, which
+    follow each other in `rows`. Otherwise it is None.
     """
 
     names: list
@@ -25,7 +25,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Selection:
-    """The columns to take: all or those of `columns`, in that order, but none of `drop`."""
+    """The columns to take: `columns` in that order, or all if it is None, without `drop`."""
 
     columns: tuple | None = None
     drop: tuple = ()
@@ -36,38 +36,38 @@ class Selection:
         return cls(None if columns is None else tuple(columns), tuple(drop or ()))
 
     def places(self, source, names):
-        """Positions of the columns; ValueError for a name that is not there."""
+        """Positions of the selected columns; ValueError for an unknown name."""
         unknown = [x for x in (*(self.columns or ()), *self.drop) if x not in names]
         if unknown:
             raise ValueError(
                 f"{source} has the columns {', '.join(map(str, names))}. "
                 f"Received: {', '.join(map(str, unknown))}."
             )
-        taken = [x for x in self.columns or names if x not in self.drop]
-        if not taken:
+        selected = [x for x in self.columns or names if x not in self.drop]
+        if not selected:
             raise ValueError(f"{source} has no column left. Received: drop={list(self.drop)}.")
         if self.columns:
-            return [names.index(x) for x in taken]
-        return [i for i, x in enumerate(names) if x in taken]
+            return [names.index(x) for x in selected]
+        return [i for i, x in enumerate(names) if x in selected]
 
 
 def label(names, column):
-    """How an error calls a column, by its number, from 1, and its name."""
+    """A column in error messages: its number, counted from 1, and its name."""
     return f"column {column + 1} ({names[column]})"
 
 
 def problem(field):
-    """What keeps a field from being a finite number, or None."""
+    """Why a field is no finite number, or None if it is one."""
     number = to_number(field)
     if field.strip().lower() in MISSING or (number is not None and math.isnan(number)):
         return "missing value; fill it in or leave the row or the column out"
     if number is None:
-        return "text where a number should be, with a point before its decimals"
+        return "text instead of a number, which must have a decimal point"
     return "infinite value" if math.isinf(number) else None
 
 
 def to_number(field):
-    """The number that a field of text holds, or None."""
+    """The number in a field of text, or None."""
     try:
         return None if "_" in field else float(field)
     except ValueError:
@@ -85,19 +85,19 @@ def check_finite(place, names, x):
 
 
 def without_index(source, table, header, selection):
-    """The table without the row numbers that pandas and R write as a first, unnamed column.
+    """The table without the row numbers that pandas and R write as an unnamed first column.
 
-    Only where the first of all columns counts from 0 or 1, and nobody chose the columns.
+    The first column is left out only if it counts from 0 or 1 and the caller has not selected it.
     """
     first, n = table.rows[:, 0], len(table.rows)
-    chosen = selection.columns is not None or table.names[0] in selection.drop
-    if chosen or header not in UNNAMED or table.rows.shape[1] < 2 or n < 2:
+    is_selected = selection.columns is not None or table.names[0] in selection.drop
+    if is_selected or header not in UNNAMED or table.rows.shape[1] < 2 or n < 2:
         return table
     if first[0] not in (0, 1) or not np.array_equal(first, first[0] + np.arange(n)):
         return table
     warnings.warn(
-        f"{source}: the first column has no name and counts from {first[0]:.0f}, so it is taken "
-        "for row numbers and left out; `columns` takes it in.",
+        f"{source}: the first column has no name and counts from {first[0]:.0f}, so it is treated "
+        "as row numbers and left out; name it in `columns` to keep it.",
         stacklevel=4,
     )
     return Table(table.names[1:], table.rows[:, 1:], table.sizes)
@@ -108,12 +108,12 @@ def training_rows(table):
 
 
 def check_spread(source, table):
-    """ValueError where there are too few rows, or a column that has no density."""
+    """ValueError for too few rows or a constant column, which has no density."""
     train = training_rows(table)
     if len(train) < 2 or (table.sizes and not all(table.sizes)):
         raise ValueError(
-            f"{source} has {'too few' if len(train) else 'no'} rows: a density is fitted to 2 or "
-            f"more, and measured on 1 or more. Received: {table.sizes or len(train)}."
+            f"{source} has {'too few' if len(train) else 'no'} rows: fitting a density takes 2 or "
+            f"more, measuring it 1 or more. Received: {table.sizes or len(train)}."
         )
     constant = np.flatnonzero(train.min(axis=0) == train.max(axis=0))
     if len(constant):
@@ -124,31 +124,31 @@ def check_spread(source, table):
 
 
 def hints(table):
-    """Sentences about columns whose density grows without bound, since their values repeat.
+    """Sentences about columns with few different values, whose density grows without bound.
 
-    Columns of integers with less than one value to 2 training rows, and any
-    others with less than one to 10. A flow can put ever more density on few
-    values, so that its likelihood says nothing.
+    These are columns of integers with fewer than one value for 2 training rows, and other columns
+    with fewer than one value for 10 rows. A flow can put more and more density on few values, so
+    its likelihood is meaningless.
 
     >>> for hint in keras_flows.data.tables.hints(table): print(hint)
     """
     train = training_rows(table)
-    some = train[:: max(1, len(train) // 10_000)]  # all of few rows, evenly spaced ones of many
-    found = []
+    sample = train[:: max(1, len(train) // 10_000)]  # about 10,000 rows at most, evenly spaced
+    sentences = []
     for column in range(train.shape[1]):
-        if _repeats(some[:, column]) and _repeats(train[:, column]):
+        if _repeats(sample[:, column]) and _repeats(train[:, column]):
             x = train[:, column]
-            whole, values = (x == np.round(x)).all(), len(np.unique(x))
-            kind = "holds integers only," if whole else "holds only"
-            noise = "of width 1" if whole else "as wide as the gaps between values"
-            found.append(
+            integers, values = (x == np.round(x)).all(), len(np.unique(x))
+            kind = "has only integers," if integers else "has only"
+            noise = "of width 1" if integers else "as wide as the gaps between values"
+            sentences.append(
                 f"{label(table.names, column)} {kind} {values} different values in {len(x)} rows: "
-                f"a density of it grows without bound; add uniform noise {noise}, or use the "
+                f"its density grows without bound; add uniform noise {noise}, or use the "
                 "column as context."
             )
-    return found
+    return sentences
 
 
 def _repeats(x):
-    rows_a_value = 2 if (x == np.round(x)).all() else 10
-    return rows_a_value * len(np.unique(x)) <= len(x)
+    rows_per_value = 2 if (x == np.round(x)).all() else 10
+    return rows_per_value * len(np.unique(x)) <= len(x)

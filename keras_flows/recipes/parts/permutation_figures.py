@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_flows.plots.curves import plot_curves
+from keras_flows.plots import figures
 
 PERMUTATIONS = ("reverse", "shuffle", "inv_conv")
 
@@ -44,6 +44,26 @@ def order_of_the_paper(kinds):
     return means[0] > means[1] > means[2]
 
 
+def plot_curves(path, steps, kinds):
+    """Mean curves of {(coupling, permutation): curves}; bands from the lowest to the highest."""
+    figure, axes = figures.graph("Permutations in Glow on CIFAR-10", "step", "training bits/dim")
+    styles = {"additive": "--", "affine": "-"}
+    colours = {name: f"C{i}" for i, name in enumerate(sorted({kind[1] for kind in kinds}))}
+    for (coupling, permutation), curves in kinds.items():
+        curves = [curve[: len(steps)] for curve in curves]
+        mean, low, high = (
+            [function(values) for values in zip(*curves)] for function in (np.mean, min, max)
+        )
+        colour = colours[permutation]
+        label = f"{coupling}, {permutation}"
+        axes.plot(steps, mean, styles[coupling], color=colour, label=label)
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15)
+    # The first tenth of a run, which falls steeply, may lie above the picture.
+    axes.set_ylim(top=max(c[len(c) // 10] for curves in kinds.values() for c in curves))
+    axes.legend()
+    figures.write(figure, path)
+
+
 def plot(path, args, flows):
     """Curves of each kind of flow, averaged over the seeds, if matplotlib is there."""
     kinds = {}
@@ -52,6 +72,6 @@ def plot(path, args, flows):
     steps = np.arange(1, 1 + min(len(c) for curves in kinds.values() for c in curves))
     steps = steps * max(1, args.steps_per_epoch // 50)
     try:
-        plot_curves(path, steps, kinds, "Permutations in Glow on CIFAR-10")
+        plot_curves(path, steps, kinds)
     except ImportError:
         print("No permutations.png: it needs matplotlib, in the extra `plot`.")

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from keras_flows.models.iaf_vae import log_mean_weight
-from keras_flows.plots import curves
+from keras_flows.plots import figures
 from keras_flows.plots.grids import grid, write_png
 
 
@@ -41,7 +41,7 @@ def draw(out, posterior, model, test):
 def plot(out, histories):
     """Loss by epoch of each posterior, if matplotlib is there."""
     try:
-        figure, axes = curves.graph("VAE on binarised MNIST", "epoch", "- VLB, nats a picture")
+        figure, axes = figures.graph("VAE on binarised MNIST", "epoch", "- VLB, nats a picture")
     except ImportError:
         print("No loss.png: it needs matplotlib, in the extra `plot`.")
         return
@@ -53,4 +53,4 @@ def plot(out, histories):
     if last := [history[-1]["loss"] for history in histories.values() if history]:
         axes.set_ylim(min(last) - 3, max(last) + 30)
     axes.legend()
-    curves.write(figure, out / "loss.png")
+    figures.write(figure, out / "loss.png")

@@ -18,21 +18,21 @@ def epoch(data, number):
     return [data[i][0] for i in range(len(data))]
 
 
-def test_half_of_the_pictures_are_mirrored_anew_each_epoch():
+def test_half_of_the_pictures_are_mirrored_differently_in_each_epoch():
     x = pixels(400)
     before, flips = x.copy(), []
     for number in (0, 1, 0):
         data = Shuffled(x, 50, seed=1, flip=True)
         plain = np.concatenate(epoch(Shuffled(x, 50, seed=1), number))
-        got = np.concatenate(epoch(data, number))
-        flips.append((got != plain).any((1, 2, 3)))
-        wanted = np.where(flips[-1][:, None, None, None], plain[:, :, ::-1], plain)
-        assert np.array_equal(got, wanted) and 0.4 < flips[-1].mean() < 0.6
+        flipped = np.concatenate(epoch(data, number))
+        flips.append((flipped != plain).any((1, 2, 3)))
+        expected = np.where(flips[-1][:, None, None, None], plain[:, :, ::-1], plain)
+        assert np.array_equal(flipped, expected) and 0.4 < flips[-1].mean() < 0.6
     assert np.array_equal(flips[0], flips[2]) and not np.array_equal(flips[0], flips[1])
     assert np.array_equal(x, before)
 
 
-def test_steps_cut_an_endless_stream_of_passes():
+def test_steps_divide_an_endless_stream_of_passes():
     data, parts = Shuffled(np.arange(10), 4, seed=3, steps=2), {}
     for number in (4, 0, 2, 1, 3):  # 40 samples: four passes
         parts[number] = epoch(data, number)
@@ -47,7 +47,7 @@ def test_an_epoch_may_span_several_passes():
     assert sorted(batch[2:8].tolist()) == [0, 0, 1, 1, 2, 2]  # samples 12 to 17, two passes
 
 
-def test_rows_of_a_memmap_with_conditions(tmp_path):
+def test_some_rows_of_a_memmap_with_context(tmp_path):
     np.save(tmp_path / "x.npy", pixels())
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
     rows, context = np.array([1, 4, 5, 7, 9]), np.arange(12)
@@ -68,7 +68,7 @@ def test_threads_get_the_same_batches():
     assert all(np.array_equal(a, data[i][0]) for i, a in enumerate(threaded))
 
 
-def test_fit_with_workers_is_fit_without():
+def test_fit_gives_the_same_losses_with_workers():
     def losses(**options):
         keras.utils.set_random_seed(0)
         data = Shuffled(pixels(40), 8, flip=True, steps=3, transform=as_pair, **options)
@@ -92,15 +92,15 @@ def test_fit_with_workers_is_fit_without():
 
 
 @pytest.mark.parametrize(
-    "options, said",
+    "options, message",
     [
         ({"x": np.zeros((4, 2)), "flip": True}, r"\(n, h, w, c\). Received: shape \(4, 2\)"),
         ({"steps": 0}, "Received: steps=0, 12 samples"),
         ({"steps": 1, "rows": np.arange(0)}, "Received: steps=1, 0 samples"),
-        ({"rows": np.ones(12, bool)}, "flatnonzero. Received: dtype=bool"),
+        ({"rows": np.ones(12, bool)}, "flatnonzero.*Received: dtype=bool"),
         ({"rows": np.arange(3), "context": np.zeros(3)}, "Received: 3 for 12"),
     ],
 )
-def test_what_does_not_go_together_is_refused(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_wrong_arguments_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
         Shuffled(**{"x": pixels(), "batch_size": 2, **options})

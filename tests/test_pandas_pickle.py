@@ -1,4 +1,4 @@
-"""Tables in pickles: what pandas wrote then and now, and pickles that would run code."""
+"""Tables in pickles: of old and of current pandas, and pickles that would run code."""
 
 import base64
 import pickle
@@ -7,8 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from keras_flows.data import pickles
-from keras_flows.data import tabular as sets
+from keras_flows.data import pandas_pickle, table_splits
 
 ROWS = [[0, 0.5, 4, 7], [1, 1.5, 5, 8], [2, 2.5, 6, 9]]
 # pandas 3.1: DataFrame({"Time": integers, "a": floats, "b": float32, "c": floats}).
@@ -32,26 +31,26 @@ def write(path, value):
 
 
 class DataFrame:
-    """What pandas pickled in 2016, under names of this file that `old` replaces."""
+    """What pandas pickled in 2016, under names of this module, which `old` replaces."""
 
 
 class BlockManager:
-    def __init__(self, told):
-        self.told = told
+    def __init__(self, state):
+        self.state = state
 
     def __getstate__(self):
-        return self.told
+        return self.state
 
 
 class Index:
-    def __init__(self, told):
-        self.told = told
+    def __init__(self, state):
+        self.state = state
 
     def __reduce__(self):
-        return _new_Index, (Index, self.told)
+        return _new_Index, (Index, self.state)
 
 
-def _new_Index(cls, told):
+def _new_Index(cls, state):
     raise AssertionError("called")
 
 
@@ -66,9 +65,9 @@ MODULES = {
 def old(blocks, names):
     """The pickle of a frame, as pandas 0.20 wrote it: names, states and nesting."""
     axes = [Index({"data": np.array(names, object), "name": None}), Index({"start": 0})]
-    told = [{"values": values, "mgr_locs": places} for values, places in blocks]
+    states = [{"values": values, "mgr_locs": places} for values, places in blocks]
     frame = DataFrame()
-    manager = BlockManager((axes, [], [], {"0.14.1": {"axes": axes, "blocks": told}}))
+    manager = BlockManager((axes, [], [], {"0.14.1": {"axes": axes, "blocks": states}}))
     frame.__dict__.update({"_data": manager, "_typ": "dataframe", "_metadata": []})
     raw = pickle.dumps(frame, protocol=2)
     for name, module in MODULES.items():
@@ -77,20 +76,20 @@ def old(blocks, names):
     return raw
 
 
-def test_a_frame_of_today(tmp_path):
+def test_a_frame_of_pandas_3(tmp_path):
     path = write(tmp_path / "x.pickle", zlib.decompress(base64.b64decode(PANDAS_3)))
-    names, rows = pickles.read_frame(path)
+    names, rows = pandas_pickle.read_frame(path)
     assert names == ["Time", "a", "b", "c"] and rows.tolist() == ROWS and rows.dtype == float
 
 
-def test_a_frame_of_2016(tmp_path):
+def test_a_frame_of_old_pandas(tmp_path):
     blocks = [
         (np.array([[0, 1, 2]]), np.array([0])),
         (np.array([[0.5, 1.5, 2.5], [7, 8, 9]]), slice(1, 5, 2)),
         (np.asfortranarray(np.array([[4, 5, 6]], ">f4")), slice(2, 3)),
     ]
     path = write(tmp_path / "x.pickle", old(blocks, ["Time", "a", "b", "c"]))
-    names, rows = pickles.read_frame(path)
+    names, rows = pandas_pickle.read_frame(path)
     assert names == ["Time", "a", "b", "c"] and rows.tolist() == ROWS
 
 
@@ -104,19 +103,19 @@ class Calls:
 
 @pytest.mark.parametrize("within", [False, True])
 def test_no_pickle_runs_code(tmp_path, within):
-    """Neither what is refused at once nor what comes from numpy, which could write files too."""
-    there = tmp_path / "there"
+    """Neither names that are refused nor functions of NumPy, which could write files too."""
+    path_of_code = tmp_path / "there"
     for bad in (
-        Calls(exec, f"open({str(there)!r}, 'w')"),
-        Calls(open, str(there), "w"),
-        Calls(np.memmap, str(there), "u1", "w+", 0, (9,)),
-        Calls(pickle.loads, pickle.dumps(Calls(open, str(there), "w"))),
+        Calls(exec, f"open({str(path_of_code)!r}, 'w')"),
+        Calls(open, str(path_of_code), "w"),
+        Calls(np.memmap, str(path_of_code), "u1", "w+", 0, (9,)),
+        Calls(pickle.loads, pickle.dumps(Calls(open, str(path_of_code), "w"))),
     ):
         value = old([(bad, slice(0, 1))], ["a"]) if within else bad
         path = write(tmp_path / "bad.pickle", value)
         with pytest.raises(ValueError, match="bad.pickle is no pickle of a table of numbers"):
-            sets.load("gas", path)
-        assert not there.exists()
+            table_splits.load("gas", path)
+        assert not path_of_code.exists()
 
 
 @pytest.mark.parametrize(
@@ -130,10 +129,10 @@ def test_no_pickle_runs_code(tmp_path, within):
 )
 def test_other_pickles_are_refused(tmp_path, value, message):
     with pytest.raises(ValueError, match=f"x.pickle is no pickle of .*{message}"):
-        pickles.read_frame(write(tmp_path / "x.pickle", value))
+        pandas_pickle.read_frame(write(tmp_path / "x.pickle", value))
 
 
 def test_columns_of_words_are_refused(tmp_path):
     frame = old([(np.array([["x", "y"]], object), slice(0, 1))], ["a"])
     with pytest.raises(ValueError, match="x.pickle is no pickle of a table of numbers"):
-        pickles.read_frame(write(tmp_path / "x.pickle", frame))
+        pandas_pickle.read_frame(write(tmp_path / "x.pickle", frame))

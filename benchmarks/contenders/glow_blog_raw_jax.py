@@ -1,6 +1,6 @@
 """The blog series' Glow written by hand in JAX: channels last, one jitted step with Adam.
 
-What `glow_keras.blog` trains, without Keras: networks in `dtype`, all else in float32.
+The same model as `glow_keras.blog`, without Keras: networks in `dtype`, the rest in float32.
 """
 
 import math
@@ -14,7 +14,7 @@ AXES = ("NHWC", "HWIO", "NHWC")
 
 
 def start(image_shape, levels, depth, hidden, seed=0):
-    """The arrays that are trained, and the order of the channels in each step."""
+    """The trained arrays, and the order of the channels in each step."""
     keys = iter(jax.random.split(jax.random.key(seed), 2 * levels * depth))
     generator, channels = np.random.default_rng(seed), image_shape[-1]
     scales, orders = [], []
@@ -62,8 +62,8 @@ def squeeze(h):
     return h.reshape(n, height // 2, width // 2, 4 * c)
 
 
-def moved(h, scale, shift):
-    """After an actnorm, and its log-determinant."""
+def actnorm(h, scale, shift):
+    """The output of an actnorm and its log-determinant."""
     return h * jnp.exp(scale) + shift, h.shape[1] * h.shape[2] * scale.sum()
 
 
@@ -71,25 +71,25 @@ def loss(params, orders, dtype, pixels, noise):
     """Mean negative log-likelihood of a batch in nats, `noise` from U(0, 1)."""
     h = (pixels + noise) / 128 - 1
     parts, log_det = [], -h[0].size * math.log(128)
-    for scale, each in zip(params["scales"], orders):
+    for scale, scale_orders in zip(params["scales"], orders):
         h = squeeze(h)
-        for one, order in zip(scale["steps"], each):
-            h, more = moved(h, *one["affine"])
+        for step_params, order in zip(scale["steps"], scale_orders):
+            h, more = actnorm(h, *step_params["affine"])
             x1, x2 = jnp.split(h[..., order], 2, axis=-1)
-            h = jnp.concatenate([x1, x2 - shift_of(one["net"], x1, dtype)], axis=-1)
+            h = jnp.concatenate([x1, x2 - shift_of(step_params["net"], x1, dtype)], axis=-1)
             log_det += more
         if scale["prior"]:
             h, out = jnp.split(h, 2, axis=-1)
             k, b = jnp.split(conv(h, *scale["prior"]), 2, axis=-1)
             parts.append(out * jnp.exp(k) + b)
             log_det += k.sum((1, 2, 3))
-    h, more = moved(h, *params["top"])
+    h, more = actnorm(h, *params["top"])
     normal = sum(jax.scipy.stats.norm.logpdf(z).sum((1, 2, 3)) for z in (*parts, h))
     return -(normal + log_det + more).mean()
 
 
 def adam(params, gradients, moments, count, rate=1e-3, b1=0.9, b2=0.999, epsilon=1e-7):
-    """The next weights and moments, as Keras' Adam."""
+    """The next weights and moments, as in Keras' Adam."""
     means = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, moments[0], gradients)
     squares = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, moments[1], gradients)
     rate = rate * jnp.sqrt(1 - b2**count) / (1 - b1**count)
@@ -100,7 +100,7 @@ def adam(params, gradients, moments, count, rate=1e-3, b1=0.9, b2=0.999, epsilon
 
 
 def training(image_shape, levels, depth, hidden, dtype=jnp.float32, rate=1e-3):
-    """A jitted step of (state, pixels) to (state, loss), its first state, and the parameters."""
+    """A jitted step, (state, pixels) -> (state, loss), its first state, and the parameter count."""
     params, orders = start(image_shape, levels, depth, hidden)
     moments = tuple(jax.tree.map(jnp.zeros_like, params) for _ in range(2))
 

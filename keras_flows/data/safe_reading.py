@@ -1,4 +1,7 @@
-"""Reading files that may be hostile: regular ones only, headers first, no more than a limit."""
+"""Reading files that may be damaged or hostile.
+
+Only regular files are read, headers first, and never more bytes than a limit.
+"""
 
 import contextlib
 import lzma
@@ -12,9 +15,9 @@ import zlib
 
 import numpy as np
 
-ARRAY_BYTES = 2**31  # of one array of a data set
-TEXT_BYTES = 2**26  # of CelebA's text files; the largest has 27 MB
-# What zipfile, gzip and NumPy raise for damaged files; NotImplementedError is a RuntimeError.
+ARRAY_BYTES = 2**31  # largest array of a data set
+TEXT_BYTES = 2**26  # largest text file; the largest of CelebA has 27 MB
+# What zipfile, gzip and NumPy raise for damaged files. NotImplementedError is a RuntimeError.
 DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError),
     *(OSError, EOFError, RuntimeError, ValueError, SyntaxError, OverflowError, TypeError),
@@ -26,12 +29,12 @@ HEADERS = {
 
 
 class Refused(ValueError):
-    """A file is not read; the message names it."""
+    """A file that must not be read; the message names it."""
 
 
 @contextlib.contextmanager
 def damage_named(place):
-    """Turns what libraries raise for a damaged file into a ValueError that names it."""
+    """Turns the errors of libraries for damaged files into a ValueError that names `place`."""
     try:
         yield
     except (Refused, FileNotFoundError):
@@ -41,7 +44,7 @@ def damage_named(place):
 
 
 def check_regular(path):
-    """Raises Refused for a pipe, a device, a socket or a folder, also behind a link."""
+    """Raises Refused for a pipe, device, socket or folder, and for links to them."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise Refused(f"{path} is a folder, a pipe or a device; a regular file is needed.")
 
@@ -54,7 +57,7 @@ def check_size(place, size, limit):
 
 
 def read_file(path, limit):
-    """The bytes of a regular file of no more than `limit` bytes.
+    """The bytes of a regular file, which may have no more than `limit` bytes.
 
     >>> text = read_file("list_attr_celeba.txt", TEXT_BYTES).decode()
     """
@@ -68,9 +71,9 @@ def read_file(path, limit):
 
 
 def read_member(file, name, limit):
-    """The bytes of a member of an open `ZipFile`, of no more than `limit` bytes unpacked."""
+    """The bytes of a member of an open `ZipFile`, no more than `limit` when unpacked."""
     check_size(f"{file.filename}, {name}", file.getinfo(name).file_size, limit)
-    return file.read(name)  # never more than the size in the zip's index
+    return file.read(name)  # reads no more than the size in the zip's index
 
 
 def read_npy(path):
@@ -81,33 +84,34 @@ def read_npy(path):
 
 
 def read_npz(path, choose):
-    """The arrays of an npz, by key, whose keys are in `choose(keys)`."""
+    """Some arrays of an npz by their keys; `choose(keys)` returns the keys to read."""
     check_regular(path)
     with damage_named(path), zipfile.ZipFile(path) as file:
         members = {name.removesuffix(".npy"): name for name in file.namelist()}
-        found = {}
+        arrays = {}
         for key in choose(list(members)):
             with damage_named(f"{path}, {key}"), file.open(members[key]) as member:
                 size = file.getinfo(members[key]).file_size
-                found[key] = _array(member, f"{path}, {key}", size)
-    return found
+                arrays[key] = _array(member, f"{path}, {key}", size)
+    return arrays
 
 
 def _array(file, place, size):
-    """The array of an npy of `size` bytes, read once its header proves right."""
+    """The array of an npy of `size` bytes; its header is checked before its data is read."""
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
         raise ValueError(f"it is of npy version {version}")
     shape, _, dtype = HEADERS[version](file)
     if dtype.hasobject:
         raise Refused(
-            f"{place} is an array of Python objects, which are not read, since reading them can "
-            f"run code. Save it as numbers: np.savez(path, x=np.array(x, 'uint8')). "
+            f"{place} is an array of Python objects. They are not read, because that can run code."
+            f" Save it as numbers: np.savez(path, x=np.array(x, 'uint8')). "
             f"Received: dtype={dtype}, shape={shape}."
         )
-    wanted = math.prod(shape) * dtype.itemsize
-    check_size(place, wanted, ARRAY_BYTES)
-    if wanted != size - file.tell() or min(shape, default=0) < 0:
-        raise ValueError(f"{size - file.tell()} bytes of data, {wanted} by its header")
+    expected = math.prod(shape) * dtype.itemsize
+    check_size(place, expected, ARRAY_BYTES)
+    received = size - file.tell()
+    if received != expected or min(shape, default=0) < 0:
+        raise ValueError(f"its header says {expected} bytes of data. Received: {received} bytes")
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)

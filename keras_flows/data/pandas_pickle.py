@@ -1,7 +1,7 @@
-"""The table of a pandas pickle, read without pandas and without running what is in the file.
+"""`read_frame`: the table in a pandas pickle, without pandas and without running its code.
 
-Unpickling calls whatever the file names. Here every name becomes a stand-in that notes its
-arguments and its state, so nothing is called; the arrays are then put together from the notes.
+Unpickling calls the classes and functions that the file names. Here each name becomes a stand-in
+that only records its arguments and its state. The arrays are then built from these records.
 """
 
 import io
@@ -10,16 +10,16 @@ import re
 
 import numpy as np
 
-from keras_flows.data import reading
+from keras_flows.data import safe_reading
 
-# What the pickle of a frame names comes from these; anything else is refused at once.
+# The packages that the pickle of a frame may name.
 ROOTS = ("pandas", "numpy", "_codecs", "builtins", "__builtin__", "copyreg", "copy_reg")
-COLUMNS = 10_000  # at most, where they are numbered
-BEFORE_1_3 = "0.14.1"  # key of the state that pandas wrote from then until 1.3
+MAX_COLUMNS = 10_000  # of a frame whose columns are numbered
+OLD_STATE = "0.14.1"  # key of the state that pandas 0.14.1 to 1.2 write
 
 
 class StandIn:
-    """For a class or function that a pickle names: what it was called with, and its state."""
+    """Replaces a class or function that a pickle names; records its arguments and state."""
 
     state = ()
 
@@ -39,7 +39,7 @@ class StandIn:
         return type(self).__name__
 
 
-class _Unpickler(pickle._Unpickler):  # in C it takes what memory a damaged file asks for
+class _Unpickler(pickle._Unpickler):  # the one in C allocates what a damaged file asks for
     def find_class(self, module, name):
         if module.split(".")[0] not in ROOTS:
             raise ValueError(f"it would call {module}.{name}, which no table needs")
@@ -47,16 +47,15 @@ class _Unpickler(pickle._Unpickler):  # in C it takes what memory a damaged file
 
 
 def read_frame(path):
-    """Names of the columns of a `DataFrame` of numbers, and its values, float64 `(n, d)`.
+    """The column names and the values, float64 `(n, d)`, of a pickled `DataFrame` of numbers.
 
-    Reads what pandas 0.14 to 3 write. Raises ValueError that names the file
-    for anything else.
+    Reads pickles of pandas 0.14 to 3. Raises ValueError that names the file for anything else.
 
     >>> names, rows = read_frame("ethylene_CO.pickle")
     """
-    raw = reading.read_file(path, reading.ARRAY_BYTES)
+    raw = safe_reading.read_file(path, safe_reading.ARRAY_BYTES)
     try:
-        return _table(_Unpickler(io.BytesIO(raw), encoding="latin1").load())  # Python 2's bytes
+        return _table(_Unpickler(io.BytesIO(raw), encoding="latin1").load())  # bytes of Python 2
     except Exception as error:  # A damaged pickle can raise anything.
         reason = error if isinstance(error, ValueError) else repr(error)
         raise ValueError(f"{path} is no pickle of a table of numbers: {reason}") from error
@@ -70,48 +69,48 @@ def _table(frame):
         blocks, axes = manager.args
         blocks = [block.args[:2] for block in blocks]
     else:
-        told = manager.state[3][BEFORE_1_3]
-        axes, blocks = told["axes"], [(b["values"], b["mgr_locs"]) for b in told["blocks"]]
+        state = manager.state[3][OLD_STATE]
+        axes, blocks = state["axes"], [(b["values"], b["mgr_locs"]) for b in state["blocks"]]
     names = _labels(axes[0])
-    columns, room = [None] * len(names), reading.ARRAY_BYTES
+    columns, free_bytes = [None] * len(names), safe_reading.ARRAY_BYTES
     for values, places in blocks:
         if places.name == "slice":
             places = range(*slice(*places.args).indices(len(names)))
         else:
             places = _array(places).tolist()
         for place, column in zip(places, _array(values), strict=True):
-            room -= 8 * column.size
-            if room < 0:
-                raise ValueError(f"it would take more than {reading.ARRAY_BYTES:,} bytes")
+            free_bytes -= 8 * column.size
+            if free_bytes < 0:
+                raise ValueError(f"it would take more than {safe_reading.ARRAY_BYTES:,} bytes")
             columns[place] = column.astype("float64")
     return names, np.stack(columns, axis=1)
 
 
 def _labels(index):
     """The labels of an axis, as strings."""
-    _, told = index.args
-    if "data" not in told:
-        numbers = range(told["start"], told["stop"], told["step"])
-        return [str(i) for i in numbers[:COLUMNS]]
-    data = told["data"]
-    if data.name not in ("ndarray", "_reconstruct", "_frombuffer"):  # an array around an array
+    _, options = index.args
+    if "data" not in options:
+        numbers = range(options["start"], options["stop"], options["step"])
+        return [str(i) for i in numbers[:MAX_COLUMNS]]
+    data = options["data"]
+    if data.name not in ("ndarray", "_reconstruct", "_frombuffer"):  # a class that wraps an array
         data = next(x for x in data.state if getattr(x, "name", "") == "_reconstruct")
     return [str(label) for label in _array(data).tolist()]
 
 
-def _array(part):
-    """The array that a stand-in notes."""
-    if part.name == "_frombuffer":
-        raw, dtype, shape, order = part.args
+def _array(record):
+    """The array that a stand-in records."""
+    if record.name == "_frombuffer":
+        raw, dtype, shape, order = record.args
     else:
-        _, shape, dtype, fortran, raw = part.state
+        _, shape, dtype, fortran, raw = record.state
         order = "F" if fortran else "C"
     kind = dtype.args[0]
     if kind[0] == "O" and isinstance(raw, list):
         return np.array(raw, object).reshape(shape)
     if not re.fullmatch("[fiu][1248]", kind):
         raise ValueError(f"it has values of dtype {kind}")
-    if isinstance(raw, StandIn):  # bytes, as Python 3 writes them for Python 2
+    if isinstance(raw, StandIn):  # bytes in protocol 2, as Python 3 writes them
         raw = raw.args[0]
     raw = raw.encode("latin1") if isinstance(raw, str) else raw
     byte_order = dtype.state[1] if dtype.state else "="

@@ -1,9 +1,8 @@
-"""Times the training steps of JAX functions in the plain loop of their users.
+"""Times the training steps of JAX functions in a plain loop, as their users write it.
 
-Options: one jitted step that is given the weights and Adam's state to
-overwrite, float32, `optax.adam(1e-3)` with its defaults, noise from a key of
-each step. The data is one array, pictures as (height, width, channels),
-shuffled once and cut by index. The loss is read after every step.
+One jitted step with donated weights and Adam state, float32, `optax.adam(1e-3)` with its defaults,
+noise from a new key in each step. The data is one array, pictures as (height, width, channels),
+shuffled once and indexed. The loss is read after every step.
 """
 
 import math
@@ -19,16 +18,16 @@ from jax import numpy as jnp
 
 
 class Density(NamedTuple):
-    """What a builder gives: the arrays that are trained, and functions of them and a key."""
+    """What a builder returns: trainable arrays, and functions of them and of a random key."""
 
     params: Any
-    loss: Callable  # of (params, key, x), the mean over a batch
-    log_prob: Callable  # of (params, key, x), nats, one a sample
-    sample: Callable  # of (params, key, n)
+    loss: Callable  # (params, key, x) -> mean over the batch
+    log_prob: Callable  # (params, key, x) -> nats of each sample
+    sample: Callable  # (params, key, n) -> n samples
 
 
 def start(generator, shape):
-    """As Keras': Glorot uniform weights, and zero biases, one for each of the last axis."""
+    """Glorot uniform weights and zero biases, as in Keras."""
     limit = math.sqrt(6 / math.prod(shape[:-2]) / sum(shape[-2:]))
     weights = generator.uniform(-limit, limit, shape)
     return weights.astype("float32"), np.zeros(shape[-1], "float32")
@@ -51,12 +50,12 @@ def normal(z):
 
 
 def noisy(key, x):
-    """The blog's noise in training, U(-0.01, 0), which the Keras model adds as a layer."""
+    """Adds the blog's training noise, U(-0.01, 0), which is a layer of the Keras model."""
     return x - 0.01 * jax.random.uniform(key, x.shape, x.dtype)
 
 
 def trainer(loss, adam):
-    """The start of Adam's state, and a jitted step: weights, state, key, number and batch."""
+    """A function that makes Adam's state, and a jitted step of (params, state, key, i, batch)."""
     import optax
 
     optimizer = optax.adam(1e-3, **adam)
@@ -71,7 +70,7 @@ def trainer(loss, adam):
 
 
 def measure(build, x, batch, sizes, adam):
-    """Clock and CPU times of the start and of each step's end, losses, number of parameters."""
+    """Wall and CPU times at the start and after each step, losses, number of parameters."""
     model = build(**sizes)
     init, step = trainer(model.loss, adam)
     params = jax.tree.map(jnp.array, model.params)

@@ -1,4 +1,4 @@
-"""Times the training steps of a Keras model through `fit`, as a user runs it."""
+"""Times the training steps of a Keras model in `fit`."""
 
 import os
 import time
@@ -8,10 +8,10 @@ import numpy as np
 
 
 class Stamps(keras.callbacks.Callback):
-    """When each step was done, on the clock and in CPU time, and the running mean of the loss.
+    """Wall time, CPU time and the running mean of the loss at the end of each step.
 
-    `async_safe` has `fit` call it as it calls its progress bar, from another
-    thread: waiting for a step's loss here does not hold up the next step.
+    With `async_safe`, `fit` calls it from another thread, as it calls its progress bar. Waiting
+    for a step's loss here does not delay the next step.
     """
 
     async_safe = True
@@ -26,12 +26,18 @@ class Stamps(keras.callbacks.Callback):
 
 
 def measure(build, x, batch, sizes, adam, policy="float32", **options):
-    """Clock and CPU times of the start and of each step's end, losses, number of parameters.
+    """Wall and CPU times at the start and after each step, losses, number of parameters.
 
-    One epoch over x in shuffled batches. `compile(Adam(1e-3))` unless `adam` tells
-    another rate, and otherwise defaults, unless `options` of `compile` say more: graphs on
-    TensorFlow, XLA on JAX, eager steps on torch. Of steps of which only the last of several
-    is told, the others are put evenly before it.
+    One epoch over x in shuffled batches.
+
+    Args:
+        build: function of `sizes` that makes the model.
+        x: data, whole batches of `batch` samples.
+        adam: options of Adam; the default learning rate is 1e-3.
+        policy: dtype policy.
+        options: of `compile`. By default TensorFlow runs graphs, JAX XLA programs, torch eager
+            steps. With `steps_per_execution` only the last of several steps is reported; the
+            times of the others are interpolated.
     """
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
@@ -42,7 +48,7 @@ def measure(build, x, batch, sizes, adam, policy="float32", **options):
     model.fit(x, batch_size=batch, verbose=0, callbacks=[stamps])
     done, steps = sorted(stamps.done), np.arange(-1, len(x) // batch)
     times, cpu, means = zip(*(stamps.done[i] for i in done))
-    times = np.subtract(times, start)  # a clock's large numbers would leave short steps few digits
+    times = np.subtract(times, start)  # large clock readings leave few digits for short steps
     means = np.interp(steps[1:], done, means)
     return {
         "times": np.interp(steps, [-1, *done], [0, *in_order(times)]).tolist(),
@@ -54,12 +60,12 @@ def measure(build, x, batch, sizes, adam, policy="float32", **options):
 
 
 def in_order(times):
-    """When each step was done: not after a later one, whose callback may have been quicker."""
+    """Times at which steps ended, none later than the next step's: callbacks may change order."""
     return np.minimum.accumulate(times[::-1])[::-1].tolist()
 
 
 def jax_state(model):
-    """The values that a compiled model's `train_step` takes and gives on JAX."""
+    """The state that a compiled model's `train_step` takes and returns on JAX."""
     groups = (
         model.trainable_variables,
         model.non_trainable_variables,
@@ -74,4 +80,4 @@ def _threads():
         import torch
 
         return torch.get_num_threads()
-    return len(os.sched_getaffinity(0))  # TensorFlow and JAX make one for each
+    return len(os.sched_getaffinity(0))  # TensorFlow and JAX start one for each core

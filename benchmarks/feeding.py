@@ -1,18 +1,17 @@
-"""What feeding `fit` takes: `python -m benchmarks.pipeline`.
+"""How long it takes to feed `fit` with data: `python -m benchmarks.feeding`.
 
-For each backend a fresh process reads batches of each script's kind of data,
-through the `Shuffled` that all of them train from: alone, and in the `fit` of
-a flow that does next to nothing, which is then the least a step can take. GPUs
-are hidden.
+For each backend a new process reads batches of each script's kind of data through `Shuffled`, the
+data set class of all scripts: by itself, and in the `fit` of a flow that computes almost nothing,
+whose step is then the shortest possible. GPUs are hidden.
 """
 
 import sys
 
-from benchmarks import command, report
+from benchmarks import command_line, report
 from benchmarks.contenders import BACKENDS
 from benchmarks.processes import measured, publish, say
 
-# As the scripts have them: what a sample is, how many there are, batch size, mirrored or not.
+# As in the scripts: shape of a sample, number of samples, batch size, whether they are mirrored.
 CASES = {
     "nice_mnist": {"shape": (784,), "dtype": "float32", "rows": 55000, "batch": 128},
     "maf_tabular, BSDS300": {"shape": (63,), "dtype": "float32", "rows": 1000000, "batch": 100},
@@ -30,10 +29,10 @@ QUICK = {"steps": 5, "backends": ["tensorflow"], "scale": 0.01}
 
 
 def parse(argv):
-    parser = command.parser("pipeline", __doc__, QUICK, BACKENDS)
-    parser.add_argument("--steps", type=int, default=100, help="batches that are timed")
-    parser.add_argument("--scale", type=float, default=1.0, help="of the sizes of the data sets")
-    args = command.parsed(parser, argv)
+    parser = command_line.parser("feeding", __doc__, QUICK, BACKENDS)
+    parser.add_argument("--steps", type=int, default=100, help="number of timed batches")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of the data sets' sizes")
+    args = command_line.parsed(parser, argv)
     if args.steps < 2 or not 0 < args.scale <= 1:
         parser.error("--steps must be 2 or more, and --scale in (0, 1]")
     return args
@@ -45,7 +44,7 @@ def run_all(args):
         case = {**case, "rows": max(case["batch"], int(case["rows"] * args.scale))}
         for backend in args.backends:
             entry = {"data": name, "backend": backend, "batch": case["batch"]}
-            entry |= measured("pipeline", {"case": case, "steps": args.steps}, backend)
+            entry |= measured("feeding", {"case": case, "steps": args.steps}, backend)
             runs.append(entry)
             say(" ".join(row(entry)))
     return runs
@@ -63,16 +62,16 @@ def row(entry):
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    result = report.setting("pipeline", argv)
+    result = report.run_info("feeding", argv)
     result["runs"] = runs = run_all(args)
     how = f"medians of {args.steps} batches; arrays in memory, and one mapped from a file"
     notes = (
-        "One process each. `fit` trains a flow of one scaling: its step is Keras' own work, "
-        "waiting for data, and little arithmetic. A model whose step takes longer waits for "
-        "nothing."
+        "One process each. `fit` trains a flow of one scaling: its step is Keras' overhead, "
+        "waiting for data, and little arithmetic. A model with a longer step does not wait for "
+        "data."
     )
     page = report.page("Feeding training", how, result, HEADER, map(row, runs), notes)
-    publish("pipeline", page, result, args.out)
+    publish("feeding", page, result, args.out)
     return 0
 
 

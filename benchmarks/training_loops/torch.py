@@ -1,10 +1,9 @@
-"""Times the training steps of a torch module in the plain loop of its users.
+"""Times the training steps of a torch module in a plain loop, as its users write it.
 
-Options: eager mode, float32, `torch.optim.Adam(lr=1e-3)` with its defaults
-(on CPU neither foreach nor fused; the `-fused` contenders set fused=True),
-`zero_grad()` with its defaults, PyTorch's own number of threads. The data is one
-tensor, pictures as (channels, height, width), shuffled once and cut by index,
-which costs less than a DataLoader. The loss is read after every step.
+Eager mode, float32, `torch.optim.Adam(lr=1e-3)` with its defaults (on CPU neither foreach nor
+fused; the `-fused` contenders set fused=True), `zero_grad()` with its defaults, PyTorch's default
+number of threads. The data is one tensor, pictures as (channels, height, width), shuffled once and
+indexed, which costs less than a DataLoader. The loss is read after every step.
 """
 
 import math
@@ -15,13 +14,13 @@ from torch import nn
 
 
 def mlp(widths):
-    """Linear layers of these widths, each followed by a ReLU."""
+    """Linear layers with these widths, each followed by a ReLU."""
     pairs = zip(widths, widths[1:])
     return nn.Sequential(*[m for a, b in pairs for m in (nn.Linear(a, b), nn.ReLU())])
 
 
 def conv_net(inputs, hidden, outputs):
-    """Convolutions of 3x3, 1x1 and 3x3 with ReLU between, the last one at zero."""
+    """Convolutions of 3x3, 1x1 and 3x3 with ReLU between them; the last one starts at zero."""
     last = nn.Conv2d(hidden, outputs, 3, padding=1)
     first = nn.Conv2d(inputs, hidden, 3, padding=1)
     return nn.Sequential(first, nn.ReLU(), nn.Conv2d(hidden, hidden, 1), nn.ReLU(), at_zero(last))
@@ -34,15 +33,15 @@ def at_zero(conv):
 
 
 def dequantized(x):
-    """8-bit pixels with a bin's noise in [-1, 1], and their log-determinant, as in the Keras model.
+    """8-bit pixels with uniform noise in [-1, 1], and the log-determinant, as in the Keras model.
 
-    The noise is a bin wide, so that losses are bounds in nats on the same integers.
+    The noise is as wide as a bin, so losses are bounds in nats on the same integers.
     """
     return (x + torch.rand(x.shape)) / 128 - 1, -math.log(128) * x[0].numel()
 
 
 class Pixels(nn.Module):
-    """A density of 8-bit pixels, made of one of pictures in [-1, 1]."""
+    """A density of 8-bit pixels, made from a density of pictures in [-1, 1]."""
 
     def __init__(self, flow):
         super().__init__()
@@ -57,27 +56,30 @@ class Pixels(nn.Module):
 
 
 def of_pixels(flow):
-    """The density of pixels and its loss."""
+    """A density of pixels and its loss."""
     model = Pixels(flow)
     return model, lambda pixels: -model.log_prob(pixels).mean()
 
 
 def noisy(x):
-    """The blog's noise in training, U(-0.01, 0), which the Keras model adds as a layer."""
+    """Adds the blog's training noise, U(-0.01, 0), which is a layer of the Keras model."""
     return x - 0.01 * torch.rand_like(x)
 
 
 def start_as_keras(model):
-    """Glorot uniform weights unless they are 0, and zero biases: losses can then be compared."""
+    """Initializes as Keras does, so that losses compare: Glorot uniform weights, zero biases.
+
+    Weights that are 0 stay so.
+    """
     for layer in model.modules():
-        weight = getattr(layer, "weight", None)  # a library's layers may be of its own classes
+        weight = getattr(layer, "weight", None)  # libraries may have layer classes of their own
         if isinstance(weight, nn.Parameter) and weight.ndim > 1 and weight.any():
             nn.init.xavier_uniform_(weight)
             nn.init.zeros_(layer.bias)
 
 
 def measure(build, x, batch, sizes, adam):
-    """Clock and CPU times of the start and of each step's end, losses, number of parameters."""
+    """Wall and CPU times at the start and after each step, losses, number of parameters."""
     torch.manual_seed(0)
     model, loss_of = build(**sizes)
     start_as_keras(model)

@@ -1,6 +1,6 @@
 """Measures one kind of data in this process; prints one line of JSON.
 
-Run by `benchmarks.pipeline`: `python -m benchmarks.workers.pipeline '{"case": {...}, ...}'`.
+Run by `benchmarks.feeding`: `python -m benchmarks.workers.feeding '{"case": {...}, ...}'`.
 """
 
 import json
@@ -12,15 +12,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from benchmarks.steps.keras import Stamps, in_order
+from benchmarks.training_loops.keras import Stamps, in_order
 from keras_flows import Flow, datasets
 from keras_flows.data.shuffled import Shuffled
 from keras_flows.layers import Dequantize, Scale
 
 
 def measure(case, steps):
-    """Median seconds of a batch by itself, and of a step of `fit` of a flow of one scaling."""
-    flow = scaling(tuple(case["shape"]), case["dtype"])
+    """Median seconds of reading a batch, and of a `fit` step of a flow of one scaling."""
+    flow = scaling_flow(tuple(case["shape"]), case["dtype"])
     with tempfile.TemporaryDirectory() as folder:
         x = samples(case, Path(folder) / "x.npy")
         data = Shuffled(
@@ -30,12 +30,12 @@ def measure(case, steps):
             steps=steps + 1,
             transform=lambda batch: datasets.as_input(flow, batch) if flow.discrete else batch,
         )
-        stamps = [(time.perf_counter(), data[i])[0] for i in range(steps + 1)]
-        alone = np.median(np.diff(stamps))
+        times_alone = [(time.perf_counter(), data[i])[0] for i in range(steps + 1)]
+        alone = np.median(np.diff(times_alone))
         flow.compile(keras.optimizers.Adam(1e-3))
-        done = Stamps()
-        flow.fit(data, shuffle=False, verbose=0, callbacks=[done])
-    times = in_order([done.done[i][0] for i in range(steps + 1)])
+        stamps = Stamps()
+        flow.fit(data, shuffle=False, verbose=0, callbacks=[stamps])
+    times = in_order([stamps.done[i][0] for i in range(steps + 1)])
     return {"alone_s": alone, "step_s": float(np.median(np.diff(times)))}
 
 
@@ -52,7 +52,7 @@ def samples(case, path):
     return np.load(path, mmap_mode="r")
 
 
-def scaling(shape, dtype):
+def scaling_flow(shape, dtype):
     x = keras.Input(shape, dtype=dtype)
     h = Dequantize(256)(x) if dtype == "uint8" else x
     return Flow(keras.Model(x, Scale()(h)))

@@ -1,1 +1,0 @@
-"""Training steps as each framework's users write them: Keras `fit`, loops in JAX and torch."""
