@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 
 from keras_flows import layers
-from keras_flows.core.ledger import Ledger, adapting
+from keras_flows.core.ledger import Ledger
+from keras_flows.core.scope import adapting
 from keras_flows.flow.sampling import temperature_per_dimension
 from keras_flows.models import Glow
 from tests.multiscale import VARIANTS, Whole, smooth_pictures, trained

@@ -1,15 +1,12 @@
 """The contract of every flow layer, and `Inverse`."""
 
-import math
-import random
-
 import keras
-import numpy as np
 from keras import ops
 
 from keras_flows.core import remat
 from keras_flows.core.ledger import record
 from keras_flows.core.scope import current
+from keras_flows.core.shapes import data_part, is_shape
 
 PACKAGE = "keras_flows"
 register = keras.saving.register_keras_serializable(package=PACKAGE)
@@ -209,50 +206,3 @@ def check_result(layer, result, inputs):
 def serialize_shared(layer):
     """The config of an inner layer. A layer that a model contains twice is loaded once."""
     return {**keras.saving.serialize_keras_object(layer), "shared_object_id": id(layer)}
-
-
-def is_shape(shape):
-    """Whether `shape` is the shape of one tensor, not a list of shapes."""
-    return all(size is None or isinstance(size, int) for size in shape)
-
-
-def fixed_last_axis(size):
-    """An `input_spec` by which a built layer refuses another size instead of broadcasting it."""
-    return keras.InputSpec(min_ndim=2, axes={-1: size})
-
-
-def check_list(layer, shapes, count=None):
-    """Raises a ValueError unless `shapes` belong to a list of tensors, `count` of them if given."""
-    if is_shape(shapes) or count not in (None, len(shapes)):
-        raise ValueError(
-            f"{type(layer).__name__} takes a list of {count or 'several'} tensors. "
-            f"Received: {'one tensor of shape' if is_shape(shapes) else 'shapes'} {shapes}."
-        )
-
-
-def data_part(layer, inputs):
-    """The inputs that are transformed, without the conditions."""
-    return list(inputs)[: len(inputs) - layer.conditions]
-
-
-def numpy_generator(seed):
-    """A NumPy generator. If `seed` is None it follows `keras.utils.set_random_seed`."""
-    return np.random.default_rng(random.randrange(2**31) if seed is None else seed)
-
-
-def positions(x):
-    """Number of positions, of `channels` numbers each, in a sample of `(batch, ..., channels)`."""
-    inner = x.shape[1:-1]
-    if None in inner:
-        return ops.cast(ops.prod(ops.shape(x)[1:-1]), x.dtype)
-    return math.prod(inner)
-
-
-def known_size(layer, shape, axis=-1):
-    """The static size of an axis. Raises a ValueError if it is unknown."""
-    if len(shape) < 2 or shape[axis] is None:
-        raise ValueError(
-            f"{type(layer).__name__} needs inputs of rank 2 or more whose axis {axis} is known. "
-            f"Received: shape={tuple(shape)}."
-        )
-    return shape[axis]

@@ -2,9 +2,7 @@
 
 from keras import ops
 
-from keras_flows.core.scope import adapting, current, is_adapting, scope
-
-__all__ = ["Ledger", "adapting", "is_adapting", "record"]
+from keras_flows.core.scope import current, scope
 
 
 class Ledger:

@@ -5,8 +5,9 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.core.flow_layer import FlowLayer, fixed_last_axis, is_shape, serialize_shared
+from keras_flows.core.flow_layer import FlowLayer, serialize_shared
 from keras_flows.core.ledger import Ledger
+from keras_flows.core.shapes import fixed_last_axis, is_shape
 from keras_flows.layers.transforms import SplineTransform
 
 SCALES = {

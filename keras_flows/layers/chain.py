@@ -4,12 +4,13 @@ import functools
 
 import keras
 
-from keras_flows.core.flow_layer import FlowLayer, is_shape, register, serialize_shared
+from keras_flows.core.flow_layer import FlowLayer, register, serialize_shared
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.purity import inner_layers, is_pure
 from keras_flows.core.repeats import can_stack, pays, repeated, values_later
 from keras_flows.core.reversible import reversible
 from keras_flows.core.scope import adapting, current
+from keras_flows.core.shapes import is_shape
 from keras_flows.core.stack import Series, Stack, Stacked, run_stack
 
 

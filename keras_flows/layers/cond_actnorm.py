@@ -3,14 +3,8 @@
 import keras
 from keras import ops
 
-from keras_flows.core.flow_layer import (
-    FlowLayer,
-    check_list,
-    fixed_last_axis,
-    known_size,
-    positions,
-    register,
-)
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.shapes import check_list, fixed_last_axis, known_size, positions
 from keras_flows.core.signatures import ByName
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 from keras import ops
 
-from keras_flows.core.flow_layer import FlowLayer, fixed_last_axis, known_size, register
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.shapes import fixed_last_axis, known_size
 
 
 @register

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from keras_flows.core.flow_layer import FlowLayer, check_list, register, serialize_shared
+from keras_flows.core.flow_layer import FlowLayer, register, serialize_shared
 from keras_flows.core.ledger import Ledger
+from keras_flows.core.shapes import check_list
 from keras_flows.core.signatures import ByName
 
 

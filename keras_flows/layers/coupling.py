@@ -1,6 +1,7 @@
 """Coupling layer: one part of the last axis moves the other part."""
 
-from keras_flows.core.flow_layer import known_size, register
+from keras_flows.core.flow_layer import register
+from keras_flows.core.shapes import known_size
 from keras_flows.layers.base_coupling import BaseCoupling
 from keras_flows.layers.split import Split
 from keras_flows.layers.split_vector import SplitVector

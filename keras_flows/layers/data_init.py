@@ -5,8 +5,9 @@ import warnings
 import numpy as np
 from keras import ops
 
-from keras_flows.core.flow_layer import FlowLayer, fixed_last_axis, known_size
+from keras_flows.core.flow_layer import FlowLayer
 from keras_flows.core.scope import current
+from keras_flows.core.shapes import fixed_last_axis, known_size
 
 
 class DataInit(FlowLayer):

@@ -3,15 +3,10 @@
 import numpy as np
 from keras import ops
 
-from keras_flows.core.flow_layer import (
-    FlowLayer,
-    fixed_last_axis,
-    known_size,
-    numpy_generator,
-    positions,
-    register,
-)
+from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.prepared import prepared
+from keras_flows.core.seeds import numpy_generator
+from keras_flows.core.shapes import fixed_last_axis, known_size, positions
 from keras_flows.core.signatures import ByName
 
 

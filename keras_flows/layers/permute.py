@@ -2,14 +2,10 @@
 
 from keras import ops
 
-from keras_flows.core.flow_layer import (
-    FlowLayer,
-    fixed_last_axis,
-    known_size,
-    numpy_generator,
-    register,
-)
+from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.messages import shortened
+from keras_flows.core.seeds import numpy_generator
+from keras_flows.core.shapes import fixed_last_axis, known_size
 
 
 def _permutation(idxs):

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_flows.core.flow_layer import positions, register
+from keras_flows.core.flow_layer import register
+from keras_flows.core.shapes import positions
 from keras_flows.layers.data_init import DataInit
 
 

@@ -2,7 +2,8 @@
 
 from keras import ops
 
-from keras_flows.core.flow_layer import FlowLayer, check_list, known_size, register
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.shapes import check_list, known_size
 
 
 def split_last_axis(layer, x, sizes):

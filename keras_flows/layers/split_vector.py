@@ -2,7 +2,8 @@
 
 from keras import ops
 
-from keras_flows.core.flow_layer import FlowLayer, known_size, register
+from keras_flows.core.flow_layer import FlowLayer, register
+from keras_flows.core.shapes import known_size
 from keras_flows.layers.split import check_joinable
 
 

@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from keras_flows.backend.autodiff import loop
-from keras_flows.core.flow_layer import FlowLayer, is_shape, register
+from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.ledger import record
+from keras_flows.core.shapes import is_shape
 from keras_flows.layers.transforms import AffineTransform
 from keras_flows.transformers.transformer import CausalTransformer
 

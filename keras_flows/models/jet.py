@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_flows.core.flow_layer import numpy_generator
+from keras_flows.core.seeds import numpy_generator
 from keras_flows.flow.flow import Flow
 from keras_flows.layers import (
     ClassVector,

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_flows.core.flow_layer import numpy_generator
+from keras_flows.core.seeds import numpy_generator
 from keras_flows.layers import (
     ClassVector,
     Constrained,

@@ -2,7 +2,8 @@
 
 from keras import layers, ops
 
-from keras_flows.core.flow_layer import is_shape, register
+from keras_flows.core.flow_layer import register
+from keras_flows.core.shapes import is_shape
 
 
 @register

@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_flows.backend.autodiff import loop
-from keras_flows.core.flow_layer import is_shape, register
+from keras_flows.core.flow_layer import register
+from keras_flows.core.shapes import is_shape
 from keras_flows.networks.known_units import KnownUnits
 from keras_flows.networks.masks import MaskedDense, dimension_order, layer_masks, unit_degrees
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.core.flow_layer import numpy_generator
+from keras_flows.core.seeds import numpy_generator
 
 
 class MaskedDense(keras.layers.Layer):

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from keras_flows.core.flow_layer import is_shape, register
+from keras_flows.core.flow_layer import register
 from keras_flows.core.repeats import values_later
+from keras_flows.core.shapes import is_shape
 from keras_flows.transformers.attention import AttentionBlock, Linear, Norm
 from keras_flows.transformers.repeat import Repeat
 
