@@ -6,7 +6,7 @@ import pytest
 
 from keras_flows import Flow, layers
 from keras_flows.flow.flow import FORMAT
-from keras_flows.models.guided import GuidedFlow
+from keras_flows.models.guided_flow import GuidedFlow
 from tests.flows import vector_flow, vectors
 from tests.multiscale import eager
 from tests.numeric import perturb

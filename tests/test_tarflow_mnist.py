@@ -9,7 +9,7 @@ import pytest
 
 from keras_flows import cli
 from keras_flows.models import TarFlow
-from keras_flows.models.guided import GuidedFlow
+from keras_flows.models.guided_flow import GuidedFlow
 from keras_flows.recipes import tarflow_cifar10, tarflow_folder, tarflow_mnist
 from keras_flows.recipes.parts.tarflow_figures import noise, trajectory
 from keras_flows.training.image_run import with_noise

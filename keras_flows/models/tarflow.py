@@ -10,7 +10,7 @@ from keras_flows.layers import (
     Rescale,
     TransformerAutoregressive,
 )
-from keras_flows.models.guided import GuidedFlow
+from keras_flows.models.guided_flow import GuidedFlow
 from keras_flows.models.pictures import flat, pixels
 from keras_flows.models.sizes import check_image_shape, check_sizes
 
