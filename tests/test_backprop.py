@@ -43,7 +43,7 @@ def assert_same_gradients(chain, x, mode, tolerance):
 
 @pytest.mark.parametrize("mode", ["reversible", "remat"])
 @pytest.mark.parametrize("stacked", [True, False])
-def test_gradients_are_those_of_ordinary_training(mode, stacked, run_as):
+def test_gradients_equal_those_of_ordinary_training(mode, stacked, run_as):
     assert_same_gradients(glow_chain(stack=stacked), images(), mode, 1e-5)
 
 
@@ -76,7 +76,7 @@ def test_training_takes_the_same_steps_in_each_mode():
         np.testing.assert_allclose(losses[mode], losses[None], rtol=1e-5)
 
 
-def test_numbers_for_log_determinants_are_computed_again():
+def test_remat_with_log_determinants_that_are_numbers():
     def flow(backprop):
         keras.utils.set_random_seed(0)
         steps = [affine(net64(4)), layers.Rescale(2.0).inverse(), Folded(net64(4))]
@@ -105,7 +105,7 @@ class Folded(layers.FlowLayer):
         return z / 3 - self.net(ops.ones_like(z)), -4 * float(np.log(3))
 
 
-def test_numbers_for_log_determinants_keep_float64(float64):
+def test_log_determinants_that_are_numbers_are_float64(float64):
     scale = layers.Rescale(2.3)
     with Ledger() as ledger:
         scale.inverse()(scale(ops.ones((2, 5))))
@@ -114,14 +114,14 @@ def test_numbers_for_log_determinants_keep_float64(float64):
     np.testing.assert_allclose(arrays(ledger.entries), expected, rtol=1e-14)
 
 
-def test_a_flow_keeps_its_mode_and_refuses_others():
+def test_a_flow_saves_its_mode_and_refuses_unknown_ones():
     flow = Flow(keras.Sequential([keras.Input(IMAGE), glow_chain()]), backprop="remat")
     assert Flow.from_config(flow.get_config()).backprop == "remat"
     with pytest.raises(ValueError, match="backprop is one of .*Received: backprop='less'"):
         flow.backprop = "less"
 
 
-def test_single_flow_layers_are_computed_again():
+def test_remat_recomputes_single_flow_layers():
     calls = []
 
     class Counted(keras.layers.Dense):

@@ -33,12 +33,12 @@ def check_inverse(model, conditions=0, batch=3):
     z, there = run(model, x)
     back, log_det = run(inverse, z + given)
     assert len(back) == len(data)
-    for value, wanted in zip(back, data):
-        np.testing.assert_allclose(value, wanted, atol=1e-4)
+    for value, expected in zip(back, data):
+        np.testing.assert_allclose(value, expected, atol=1e-4)
     np.testing.assert_allclose(there + log_det, 0, atol=1e-3)
     again = run(invert(inverse), back + given)[0]
-    for value, wanted in zip(again, z):
-        np.testing.assert_allclose(value, wanted, atol=1e-4)
+    for value, expected in zip(again, z):
+        np.testing.assert_allclose(value, expected, atol=1e-4)
     return inverse
 
 
@@ -84,12 +84,12 @@ def test_several_inputs_and_outputs():
     check_inverse(keras.Model([a, b], [out, layers.Logit().inverse()(kept), more]))
 
 
-def test_one_output_made_of_nothing_but_a_passed_through_input():
+def test_an_output_that_is_a_passed_through_input():
     a, b = keras.Input((4,)), keras.Input((2,))
     check_inverse(keras.Model([a, b], layers.AddCouple()([a, b, net(2)(a)])))
 
 
-def test_an_input_that_only_conditions_becomes_an_input_of_the_inverse():
+def test_a_condition_is_an_input_of_the_inverse():
     x, label = keras.Input((4,), name="x"), keras.Input((3,), name="label")
     context = keras.layers.Dense(5, activation="relu")(label)
     z = layers.InvConv()(layers.CondActnorm()([x, context]))
@@ -208,7 +208,7 @@ def test_a_layer_with_weights_that_changes_shapes():
     assert inverse.output_shape == (None, 6)
 
 
-def test_its_inverse_before_build_says_why_not():
+def test_the_inverse_of_an_unbuilt_layer_that_changes_shapes_raises():
     for z in (np.zeros((2, 3, 2), "float32"), keras.Input((3, 2))):
         with pytest.raises(ValueError, match="layer first.*Received"):
             Fold().inverse()(z)
@@ -266,7 +266,7 @@ KERAS_LAYERS = {
 
 
 @pytest.mark.parametrize("name", KERAS_LAYERS)
-def test_errors_name_the_flow_layer_to_use_instead_of_keras_own(name):
+def test_errors_name_the_flow_layer_to_use_instead_of_a_keras_layer(name):
     x = keras.Input((4,))
     instead = name.split()[0]
     with pytest.raises(ValueError, match=f"has no inverse; use keras_flows.layers.{instead}"):

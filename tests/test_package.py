@@ -21,7 +21,7 @@ print(*[name for name in ("tensorflow", "jax", "torch") if name in sys.modules])
 """
 
 
-def test_importing_and_building_take_no_other_backend_and_little_more_than_keras():
+def test_importing_and_building_import_no_other_backend_and_few_packages():
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     out = subprocess.run([sys.executable, "-c", PROBE], env=env, capture_output=True, text=True)
     added, *backends = (line.split() for line in out.stdout.splitlines()[-3:])
@@ -36,5 +36,5 @@ def test_importing_and_building_take_no_other_backend_and_little_more_than_keras
 def test_public_names():
     for name in keras_flows.__all__:
         assert hasattr(keras_flows, name)
-    wanted = {"Flow", "invert", "layers", "priors", "models", "callbacks", "datasets"}
-    assert wanted <= set(keras_flows.__all__)
+    expected = {"Flow", "invert", "layers", "priors", "models", "callbacks", "datasets"}
+    assert expected <= set(keras_flows.__all__)

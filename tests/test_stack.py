@@ -25,7 +25,7 @@ def both_ways(chain, x):
     return arrays([z, ledger.total(), back, log_det])
 
 
-def test_stacked_steps_compute_what_single_ones_do(run_as):
+def test_stacked_steps_compute_the_same_as_single_ones(run_as):
     chain, single = glow_chain(), glow_chain(stack=False)
     assert chain._stack and not single._stack
     assert chain._stack.loops == (run_as == "loop" and keras.backend.backend() != "torch")
@@ -37,7 +37,7 @@ def test_stacked_steps_compute_what_single_ones_do(run_as):
 
 
 @pytest.mark.parametrize("method", ["encode", "decode"])
-def test_what_is_made_of_weights_alone_is_made_once_for_all_steps(run_as, method, monkeypatch):
+def test_tensors_prepared_from_weights_are_computed_once_for_all_steps(run_as, method, monkeypatch):
     made, chain, prepare = [], glow_chain(), layers.InvConv.prepare
 
     def counted(self, method, **weights):
@@ -63,15 +63,15 @@ def test_a_steps_weights_are_rows_of_the_stacked_ones():
     np.testing.assert_allclose(array(step.inverse()(step(x))), array(x), atol=1e-4)
 
 
-def test_stacked_steps_start_as_single_ones_do():
+def test_stacked_steps_are_initialised_like_single_ones():
     starts = []
     for stack in (True, False):
         keras.utils.set_random_seed(0)
         chain = layers.Chain([v for _ in range(3) for v in glow_step(wide())], stack=stack)
         chain.build((None, *IMAGE))
         starts.append([arrays(step.variables) for step in chain.steps])
-    for ours, wanted in zip(*starts, strict=True):
-        for a, b in zip(ours, wanted, strict=True):
+    for stacked, single in zip(*starts, strict=True):
+        for a, b in zip(stacked, single, strict=True):
             np.testing.assert_array_equal(a, b)
     assert not np.array_equal(starts[0][2][0], starts[0][5][0])
 
@@ -84,13 +84,13 @@ class Raised(layers.Actnorm):
         self.bias.assign(self.bias + 2.0)
 
 
-def test_what_a_layer_assigns_when_it_is_built_stays():
+def test_values_assigned_in_build_are_kept():
     chain = layers.Chain([Raised(data_init=False) for _ in range(3)], stack=True)
     np.testing.assert_array_equal(array(chain(np.zeros((2, 4), "float32"))), np.full((2, 4), 6))
     assert chain._stack
 
 
-def test_stacked_steps_that_are_told_to_compute_in_bfloat16_come_back(run_as):
+def test_stacked_steps_in_bfloat16_invert(run_as):
     dtype, x = "mixed_bfloat16", images((4, 6)).astype("float32")
     pairs = [(layers.Actnorm(dtype=dtype), layers.InvConv(dtype=dtype)) for _ in range(3)]
     chain = layers.Chain([v for pair in pairs for v in pair], dtype=dtype)
@@ -109,7 +109,7 @@ def test_an_optimizer_sees_one_variable_for_all_steps():
     assert few == many < 60
 
 
-def test_jax_stacks_unasked_what_a_loop_can_run():
+def test_jax_stacks_by_default_if_a_loop_can_run_the_steps():
     on_jax = keras.backend.backend() == "jax"
     assert glow_chain(stack=None)._stack
     assert (glow_chain(stack=None, network=lambda: conv_net(2))._stack is None) == on_jax
@@ -183,13 +183,13 @@ def penalised():
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_steps_that_may_differ_are_left_alone(name):
+def test_steps_that_may_differ_are_not_stacked(name):
     chain = layers.Chain(SINGLE[name]())
     chain.build((None, 4))
     assert chain._stack is None
 
 
-def test_stack_insists_or_refuses():
+def test_stack_true_stacks_or_raises():
     with pytest.raises(ValueError, match="cannot be stacked.*Received: .*Actnorm"):
         layers.Chain([layers.InvConv(), layers.Actnorm()], stack=True).build((None, 4))
     chain = layers.Chain([affine(net64(4)), Sinh(), affine(net64(4)), Sinh()], stack=True)
@@ -210,7 +210,7 @@ def test_stacked_steps_are_frozen_together():
                 chain(x)
 
 
-def test_functional_networks_with_names_of_their_own_are_alike():
+def test_functional_networks_that_differ_in_names_are_stacked():
     def network():
         x = keras.Input((2,))
         return keras.Model(x, keras.layers.Dense(4)(keras.layers.Dense(6, "relu")(x)))
@@ -233,7 +233,7 @@ def transformer(depth):
     return perturb(net, 0.1)
 
 
-def test_a_transformers_blocks_compute_what_they_do_one_after_another(run_as):
+def test_stacked_attention_blocks_compute_the_same_as_single_ones(run_as):
     net, stack = transformer(3), transformer(3).repeat._stack
     assert (stack and stack.loops) == LOOPS[keras.backend.backend()](run_as)
     expected = h = ops.convert_to_tensor(images((2, 5, 8)))
@@ -245,7 +245,7 @@ def test_a_transformers_blocks_compute_what_they_do_one_after_another(run_as):
         np.testing.assert_allclose(array(one), array(block(h)), rtol=1e-5, atol=1e-5)
 
 
-def test_a_transformers_blocks_train_together_in_few_variables():
+def test_stacked_attention_blocks_train_in_few_variables():
     if keras.backend.backend() == "jax":
         pytest.skip("there each block has its own")
     net = transformer(4)
@@ -255,13 +255,13 @@ def test_a_transformers_blocks_train_together_in_few_variables():
         net(ops.convert_to_tensor(images((2, 5, 6))))
 
 
-def test_stacked_weights_cost_what_single_ones_do():
+def test_stacked_weights_have_the_cost_of_single_ones():
     chain, single = glow_chain(), glow_chain(stack=False)
     shape = (None, *IMAGE)
     assert multiply_adds(chain, shape) == multiply_adds(single, shape) > 0
 
 
-def test_layers_whose_weights_are_stacked_are_not_stacked_again():
+def test_stacked_layers_are_not_stacked_again():
     if keras.backend.backend() == "jax":
         pytest.skip("there a transformer's blocks have weights of their own")
     nets = [networks.VisionTransformer(6, 8, layers=2) for _ in range(2)]
@@ -279,7 +279,7 @@ def decoder_by_hand(chain):
     return keras.Model(z, h)
 
 
-def test_a_decoder_of_single_steps_predicts_what_the_chain_does():
+def test_a_decoder_of_single_steps_predicts_the_same_as_the_chain():
     chain, x = layers.Chain([affine(net64(4)) for _ in range(2)], stack=True), images((8, 4))
     encoder = keras.Sequential([keras.Input((4,)), chain])
     perturb(chain, 0.2)
@@ -294,7 +294,7 @@ def test_a_decoder_of_single_steps_predicts_what_the_chain_does():
     assert decoder.evaluate(z, x, verbose=0) < 1e-8
 
 
-def test_single_steps_train_or_say_who_trains_them():
+def test_a_single_step_trains_or_names_the_layer_that_trains_it():
     chain, x = layers.Chain([affine(net64(4)) for _ in range(2)], stack=True), images((8, 4))
     chain.build((None, 4))
     decoder, before = decoder_by_hand(chain), chain.get_weights()
@@ -344,7 +344,7 @@ NAMED = {
 
 @pytest.mark.parametrize("case", NAMED)
 @pytest.mark.parametrize("plain", [False, True])
-def test_equal_names_train_as_others_do(case, plain):
+def test_layers_with_equal_names_train(case, plain):
     histories = []
     for names in (["same"] * 4, "abcd"):
         keras.utils.set_random_seed(0)
