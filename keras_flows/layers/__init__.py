@@ -19,6 +19,7 @@ from keras_flows.layers.patchify import Patchify, UnPatchify
 from keras_flows.layers.permute import Permute, Shuffle
 from keras_flows.layers.rescale import Rescale
 from keras_flows.layers.reshape import Reshape
+from keras_flows.layers.residual import Residual
 from keras_flows.layers.scale import Scale
 from keras_flows.layers.split import Concat, Split
 from keras_flows.layers.split_vector import ConcatVector, SplitVector
@@ -54,6 +55,7 @@ __all__ = [
     "Quantize",
     "Rescale",
     "Reshape",
+    "Residual",
     "Scale",
     "Shuffle",
     "Split",
