@@ -8,6 +8,18 @@ from keras_flows.models.maf import MAF
 from keras_flows.models.nice import NICE
 from keras_flows.models.nsf import NSF
 from keras_flows.models.realnvp import RealNVP
+from keras_flows.models.residual import ResidualFlow
 from keras_flows.models.tarflow import TarFlow
 
-__all__ = ["IAF", "MAF", "NICE", "NSF", "VAE", "Glow", "Jet", "RealNVP", "TarFlow"]
+__all__ = [
+    "IAF",
+    "MAF",
+    "NICE",
+    "NSF",
+    "VAE",
+    "Glow",
+    "Jet",
+    "RealNVP",
+    "ResidualFlow",
+    "TarFlow",
+]
