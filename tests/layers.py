@@ -253,6 +253,14 @@ CASES = {
         (2,),
         bad=[[(2, None)], [(2, 3), (2, 2), (2, 2)], [(2, 3), (2, None)]],
     ),
+    "Implicit-vector": case(
+        lambda: layers.Implicit(networks.LipschitzMLP((5,), 0.5), networks.LipschitzMLP((5,), 0.5)),
+        (3,),
+        bad=[[(2, None)], [(2, 3), (2, 2), (2, 2)]],
+    ),
+    "Monotone-vector": case(
+        lambda: layers.Monotone(networks.LipschitzMLP((5,), 0.5)), (3,), bad=[[(2, None)]]
+    ),
     "Squeeze-2": case(lambda: layers.Squeeze(), IMAGE, bad=[[(2, 3, 4, 3)], [(2, 4, 4)]]),
     "Squeeze-oblong": case(lambda: layers.Squeeze(3), (3, 6, 2), bad=[[(2, 3, 4, 3)]]),
     "UnSqueeze-2": case(lambda: layers.UnSqueeze(), (2, 3, 8), bad=[[(2, 2, 2, 6)], [(2, 4)]]),
@@ -322,7 +330,7 @@ WEIGHTED = [
     for name in CASES
     if name.removeprefix("Inverse-").split("-")[0]
     in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm CoupleWrapper Coupling InvConv "
-    "InvDense MaskedAutoregressive Residual Scale "
+    "InvDense Implicit MaskedAutoregressive Monotone Residual Scale "
     "TransformerAutoregressive".split()
 ]
 WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
@@ -348,6 +356,8 @@ BAD_OPTIONS = {
     "Residual roulette": lambda: layers.Residual(keras.layers.Dense(9), "roulette")(
         keras.KerasTensor((2, 9))
     ),
+    "Implicit net": lambda: layers.Implicit(networks.LipschitzMLP(), None),
+    "Monotone net": lambda: layers.Monotone("mlp"),
     "InvConv start": lambda: layers.InvConv(start="reflection"),
     "MaskedAutoregressive net": lambda: layers.MaskedAutoregressive(lambda x: x),
     "MaskedAutoregressive transform": lambda: autoregressive(2, "cubic"),

@@ -36,6 +36,7 @@ FLOWS = {
 }
 ITERATED = {
     "ResidualFlow": lambda: ResidualFlow(6, steps=2, hidden=8),
+    "ImplicitFlow": lambda: ImplicitFlow(6, steps=2, hidden=8),
 }
 
 

@@ -12,6 +12,7 @@ from keras_flows.layers.constrained import Constrained
 from keras_flows.layers.couple_wrapper import AddCouple, AffineCouple, CoupleWrapper
 from keras_flows.layers.coupling import Coupling
 from keras_flows.layers.dequantize import Dequantize, Quantize
+from keras_flows.layers.implicit import Implicit, Monotone
 from keras_flows.layers.inv_conv import InvConv, InvDense
 from keras_flows.layers.logit import Logit
 from keras_flows.layers.noise import GaussianNoise, UniformNoise
@@ -45,11 +46,13 @@ __all__ = [
     "Dequantize",
     "FlowLayer",
     "GaussianNoise",
+    "Implicit",
     "InvConv",
     "InvDense",
     "Inverse",
     "Logit",
     "MaskedAutoregressive",
+    "Monotone",
     "Patchify",
     "Permute",
     "Quantize",
