@@ -190,6 +190,19 @@ def test_training_keeps_norms_and_a_file_keeps_them(tmp_path):
     np.testing.assert_allclose(again.reconstruct(x[:9]), x[:9], atol=1e-4)
 
 
+def test_an_inverse_layer_keeps_its_norms_in_training():
+    layer = layers.Residual(branch_net(0.7, 2))
+    inverse, z = layer.inverse(), ops.convert_to_tensor(points(4, 2))
+    inverse(z)
+    left = layer.net.affine[0].left
+    left.assign(np.ones(left.shape) / left.shape[0] ** 0.5)
+    before = array(left)
+    inverse(z, training=False)
+    np.testing.assert_array_equal(array(left), before)
+    inverse(z, training=True)
+    assert np.abs(array(left) - before).max() > 1e-3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["exact", "roulette"])
 def test_remat_trains_as_without(method):
@@ -214,3 +227,28 @@ def test_a_context_conditions_the_density():
     first, other = flow.log_prob(data, given), flow.log_prob(data, given[::-1].copy())
     assert not np.allclose(first, other)
     np.testing.assert_allclose(flow.reconstruct(data, given), data, atol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch shows what it keeps")
+def test_memory_of_the_gradient_does_not_grow_with_the_terms():
+    import torch
+
+    net, x = branch_net(0.7), ops.convert_to_tensor(points(8))
+    seed, kept = keras.random.SeedGenerator(0), []
+    for terms in (2, 40):
+        sizes = []
+
+        def keep(tensor, sizes=sizes):
+            sizes.append(tensor.nelement())
+            return tensor
+
+        noise = log_dets.rademacher(x, 1, seed)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            estimate = log_dets.estimate(Branch(net), x, noise, 1, terms)
+            before = sum(sizes)
+            sizes.clear()
+            log_dets.with_gradient(Branch(net), x, estimate, 1)
+        kept.append((before, sum(sizes)))
+        # The series itself keeps one evaluation of the network while it runs, and nothing after.
+        assert not any(part.requires_grad for part in estimate)
+    assert kept[0] == kept[1]

@@ -43,8 +43,10 @@ class Density:
         leaves out.
         """
         x = self.inputs_spec.prepare(x, context)
-        model = LogProbWithError(self, name=f"{self.name}_with_error")
-        size = self._batch_size(x, batch_size)
+        if "_log_prob_with_error" not in vars(self):
+            made = LogProbWithError(self, name=f"{self.name}_with_error")
+            object.__setattr__(self, "_log_prob_with_error", lambda: made)
+        model, size = self._log_prob_with_error(), self._batch_size(x, batch_size)
         log_prob, variance = predict(model, x, size, flow=self, verbose=0)
         return warn_unless_finite(self, log_prob, "log_prob_error"), np.sqrt(variance)
 

@@ -8,7 +8,7 @@ from keras import ops
 from keras_flows.core import lipschitz
 from keras_flows.core.branch import implicit_gradient
 from keras_flows.core.fixed_point import fixed_point
-from keras_flows.core.flow_layer import FlowLayer
+from keras_flows.core.flow_layer import FlowLayer, Inverse, register
 from keras_flows.core.reports import report_variance, settled
 from keras_flows.core.scope import current, is_adapting, scope
 from keras_flows.core.shapes import is_shape
@@ -123,11 +123,18 @@ class Contractive(FlowLayer):
         return [lipschitz.bound(net) for net in self.nets]
 
     def call(self, inputs, training=None):
+        self.iterate_norms(training)
+        with scope(training=bool(training)):
+            return super().call(inputs)
+
+    def iterate_norms(self, training):
+        """One step of power iteration in each network, in training only."""
         if training and self.trainable and not is_adapting():
             for net in self.nets:
                 lipschitz.iterate(net)
-        with scope(training=bool(training)):
-            return super().call(inputs)
+
+    def _make_inverse(self):
+        return InverseContractive(self)
 
     def _parts(self, inputs):
         return inputs if self.conditions else (inputs, None)
@@ -182,3 +189,13 @@ class Contractive(FlowLayer):
             "max_iterations": self.max_iterations,
             "seed": self.seed,
         }
+
+
+@register
+class InverseContractive(Inverse):
+    """`Inverse` of a `Contractive` layer, whose norms it keeps up to date in training."""
+
+    def call(self, inputs, training=None):
+        self.layer.iterate_norms(training)
+        with scope(training=bool(training)):
+            return super().call(inputs)
