@@ -5,6 +5,7 @@ from keras_flows.core.inversion import invert
 from keras_flows.data import datasets, pictures, tables, toys
 from keras_flows.flow import Flow
 from keras_flows.flow.adaptation import adapt
+from keras_flows.flow.reports import NotConverged
 from keras_flows.models.guided_flow import GuidedFlow
 from keras_flows.plots import grids
 from keras_flows.training import callbacks
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Flow",
     "GuidedFlow",
+    "NotConverged",
     "__version__",
     "adapt",
     "callbacks",

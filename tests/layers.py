@@ -247,6 +247,20 @@ CASES = {
     "InvConv-vector": case(lambda: layers.InvConv(seed=3), VECTOR, bad=[[(2, None)], [(2,)]]),
     "InvConv-image": case(lambda: layers.InvConv(), IMAGE),
     "InvConv-permutation": case(lambda: layers.InvConv(start="permutation"), VECTOR),
+    "Residual-context": case(
+        lambda: layers.Residual(networks.LipschitzMLP((6,), 0.6)),
+        (3,),
+        (2,),
+        bad=[[(2, None)], [(2, 3), (2, 2), (2, 2)], [(2, 3), (2, None)]],
+    ),
+    "Implicit-vector": case(
+        lambda: layers.Implicit(networks.LipschitzMLP((5,), 0.5), networks.LipschitzMLP((5,), 0.5)),
+        (3,),
+        bad=[[(2, None)], [(2, 3), (2, 2), (2, 2)]],
+    ),
+    "Monotone-vector": case(
+        lambda: layers.Monotone(networks.LipschitzMLP((5,), 0.5)), (3,), bad=[[(2, None)]]
+    ),
     "Squeeze-2": case(lambda: layers.Squeeze(), IMAGE, bad=[[(2, 3, 4, 3)], [(2, 4, 4)]]),
     "Squeeze-oblong": case(lambda: layers.Squeeze(3), (3, 6, 2), bad=[[(2, 3, 4, 3)]]),
     "UnSqueeze-2": case(lambda: layers.UnSqueeze(), (2, 3, 8), bad=[[(2, 2, 2, 6)], [(2, 4)]]),
@@ -297,6 +311,9 @@ CASES = {
     "Inverse-TransformerAutoregressive": case(
         lambda: layers.TransformerAutoregressive(8, 1).inverse(), TOKENS, (4,)
     ),
+    "Inverse-Residual": case(
+        lambda: layers.Residual(networks.LipschitzConvNet((3,), (2, 1), 0.6)).inverse(), (2, 2, 1)
+    ),
     "Inverse-Chain": case(
         lambda: layers.Chain([affine(net64(4)), layers.InvConv()]).inverse(), VECTOR
     ),
@@ -313,7 +330,8 @@ WEIGHTED = [
     for name in CASES
     if name.removeprefix("Inverse-").split("-")[0]
     in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm CoupleWrapper Coupling InvConv "
-    "InvDense MaskedAutoregressive Scale TransformerAutoregressive".split()
+    "InvDense Implicit MaskedAutoregressive Monotone Residual Scale "
+    "TransformerAutoregressive".split()
 ]
 WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
 
@@ -331,6 +349,15 @@ BAD_OPTIONS = {
     "Reshape number": lambda: layers.Reshape(784),
     "CoupleWrapper net": lambda: layers.CoupleWrapper(lambda x: x),
     "CoupleWrapper second net": lambda: layers.CoupleWrapper(net(2), lambda x: x),
+    "Residual net": lambda: layers.Residual(lambda x: x),
+    "Residual log_det": lambda: layers.Residual(networks.LipschitzMLP(), "trace"),
+    "Residual terms": lambda: layers.Residual(networks.LipschitzMLP(), terms=0),
+    "Residual shape": lambda: layers.Residual(keras.layers.Dense(3))(keras.KerasTensor((2, 4))),
+    "Residual roulette": lambda: layers.Residual(keras.layers.Dense(9), "roulette")(
+        keras.KerasTensor((2, 9))
+    ),
+    "Implicit net": lambda: layers.Implicit(networks.LipschitzMLP(), None),
+    "Monotone net": lambda: layers.Monotone("mlp"),
     "InvConv start": lambda: layers.InvConv(start="reflection"),
     "MaskedAutoregressive net": lambda: layers.MaskedAutoregressive(lambda x: x),
     "MaskedAutoregressive transform": lambda: autoregressive(2, "cubic"),

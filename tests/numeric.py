@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_flows import Flow, layers
+from keras_flows.backend import autodiff
 from keras_flows.backend.autodiff import compiled
 from keras_flows.testing.arrays import (
     array,
@@ -34,6 +35,7 @@ __all__ = [
     "outputs_of",
     "pack",
     "perturb",
+    "program",
     "split_conditions",
     "train",
 ]
@@ -61,6 +63,17 @@ def embed(case, layer):
     outputs = flat(layer(pack(inputs))) + split_conditions(layer, inputs)[1]
     z = [layers.Reshape((math.prod(o.shape[1:]),))(o) for o in outputs]
     return Flow(keras.Model(x, layers.Concat()(z) if len(z) > 1 else z[0]))
+
+
+def program(function):
+    """The function of tensors, compiled by the backend; on torch as it is."""
+    if keras.backend.backend() == "jax":
+        return autodiff.jit(function)
+    if keras.backend.backend() == "torch":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False)
 
 
 def train(case, layer, steps=5):

@@ -27,10 +27,19 @@ from tests.numeric import (
     train,
 )
 
+ITERATED = ("Residual-", "Implicit-", "Monotone-", "Inverse-Residual")  # minutes in all
+
+
+def slow_where_iterated(*values):
+    """A case, marked slow where its layer iterates."""
+    slow = values[0].startswith(ITERATED)
+    return pytest.param(*values, marks=[pytest.mark.slow] if slow else [], id="-".join(values))
+
+
 STATES = [(name, "moved") for name in CASES] + [(name, "trained") for name in WEIGHTED]
 
-every_layer = pytest.mark.parametrize("name", CASES)
-every_state = pytest.mark.parametrize("name,state", STATES, ids=map("-".join, STATES))
+every_layer = pytest.mark.parametrize("name", map(slow_where_iterated, CASES))
+every_state = pytest.mark.parametrize("name,state", [slow_where_iterated(*s) for s in STATES])
 
 
 def set_precision(floatx):
@@ -125,7 +134,7 @@ def test_inverse_log_det_is_that_of_the_jacobian(name, state, precision):
 PARTLY_TRAINED = ("lower", "upper", "masked_dense", "dense64", "Checkerboard")
 
 
-@pytest.mark.parametrize("name", WEIGHTED)
+@pytest.mark.parametrize("name", map(slow_where_iterated, WEIGHTED))
 def test_every_trainable_weight_trains(name):
     layer, before = prepared(name, "trained", "float32")
     assert before
@@ -273,7 +282,7 @@ def test_set_random_seed_fixes_the_weights(name):
 FIXED = ["Shuffle-random", "Reshape-flat", "Squeeze-2", "UnSqueeze-2", *WEIGHTED]
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", map(slow_where_iterated, FIXED))
 @pytest.mark.parametrize("direction", ["layer", "inverse"])
 def test_a_built_layer_refuses_other_shapes_rather_than_broadcast(name, direction):
     case = CASES[name]

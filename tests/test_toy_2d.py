@@ -83,7 +83,13 @@ def test_a_dry_run_writes_nothing(small, tmp_path, capsys):
     assert not list(tmp_path.iterdir()) and "tanh" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", toy_2d.FLOWS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "Implicit" else [])
+        for name in toy_2d.FLOWS
+    ],
+)
 def test_every_flow_starts_as_a_density_of_the_plane(name):
     flow = toy_2d.FLOWS[name](0)
     flow.adapt(toys.draw("moons", 2000, seed=0))

@@ -53,6 +53,94 @@ def _torch(function, inputs, cotangent):
     return output.detach(), list(gradients)
 
 
+def pullback(function, x):
+    """`function(x)`, and the map from its cotangents to those of x, which may be called often.
+
+    Everything is constant to whatever differentiates outside. The map may be called in a loop.
+    """
+    return _PULLBACKS[keras.backend.backend()](function, ops.stop_gradient(x))
+
+
+def _jax_pullback(function, x):
+    import jax
+
+    output, back = jax.vjp(function, x)
+    return ops.stop_gradient(output), lambda cotangent: ops.stop_gradient(back(cotangent)[0])
+
+
+def _tensorflow_pullback(function, x):
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        output = function(x)
+
+    def back(cotangent):
+        result = tape.gradient(output, x, cotangent, tf.UnconnectedGradients.ZERO)
+        return tf.stop_gradient(result)
+
+    return tf.stop_gradient(output), back
+
+
+def _torch_pullback(function, x):
+    import torch
+
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        output = function(x)
+
+    def back(cotangent):
+        options = {"retain_graph": True, "materialize_grads": True}
+        return torch.autograd.grad(output, [x], cotangent, **options)[0].detach()
+
+    return output.detach(), back
+
+
+def differentiable_vjp(function, x, cotangent):
+    """`function(x)`, and the gradient for x of <cotangent, function(x)>.
+
+    Both can be differentiated once more: by x, and by all that the function uses.
+    """
+    return _DIFFERENTIABLE[keras.backend.backend()](function, x, cotangent)
+
+
+def _jax_differentiable(function, x, cotangent):
+    output, (gradient,) = _jax(function, [x], cotangent)
+    return output, gradient
+
+
+def _tensorflow_differentiable(function, x, cotangent):
+    output, (gradient,) = _tensorflow(function, [x], cotangent)
+    return output, gradient
+
+
+def _torch_differentiable(function, x, cotangent):
+    import torch
+
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        output = function(x)
+        options = {"create_graph": keep, "retain_graph": keep, "materialize_grads": True}
+        gradient = torch.autograd.grad(output, [x], cotangent, **options)[0]
+    return (output, gradient) if keep else (output.detach(), gradient.detach())
+
+
+def repeat_while(condition, body, carry):
+    """carry = body(*carry) while condition(*carry): a tuple of tensors that keep their shapes."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.while_loop(condition, body, carry)
+    import tensorflow as tf
+
+    def step(*carry):
+        after = tuple(body(*carry))
+        for new, old in zip(after, carry):
+            new.set_shape(old.shape)
+        return after
+
+    return tf.while_loop(condition, step, tuple(map(tf.convert_to_tensor, carry)))
+
+
 def loop(n, body, carry):
     """The result of carry = body(i, carry) for i = 0 ... n - 1.
 
@@ -101,6 +189,16 @@ def jit(function):
 
 
 _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
+_PULLBACKS = {
+    "jax": _jax_pullback,
+    "tensorflow": _tensorflow_pullback,
+    "torch": _torch_pullback,
+}
+_DIFFERENTIABLE = {
+    "jax": _jax_differentiable,
+    "tensorflow": _tensorflow_differentiable,
+    "torch": _torch_differentiable,
+}
 
 
 def compiled(function, *inputs):

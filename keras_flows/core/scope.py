@@ -25,6 +25,8 @@ class Scope:
             `Flow`: None, "reversible" or "remat".
         prepared: tensors that a stack of layers computed from its weights,
             `{(id(layer), method): tensors}`, see `core/prepared.py`.
+        training: whether an estimating layer is called in training.
+        reports: the `Reports` that collect errors and variances, if any.
         stacking: whether layers that repeat share stacked weights when they
             are built. None: where it is faster.
     """
@@ -34,6 +36,8 @@ class Scope:
     backprop: str | None = None
     prepared: dict = dataclasses.field(default_factory=dict)
     stacking: bool | None = None
+    training: bool = False
+    reports: typing.Any = None
 
 
 DEFAULT = Scope()

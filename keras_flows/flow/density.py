@@ -10,6 +10,7 @@ from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.graph import operations
 from keras_flows.flow.arrays import is_list_of_arrays
 from keras_flows.flow.prediction import predict
+from keras_flows.flow.reports import LogProbWithError
 from keras_flows.flow.value_checks import warn_unless_finite
 
 
@@ -32,6 +33,22 @@ class Density:
         z, log_det = predict(self, x, self._batch_size(x, batch_size), verbose=0)
         log_prob = self._log_prior_in_batches(z, x, max(batch_size or 0, 1000)) + log_det
         return warn_unless_finite(self, log_prob, "log_prob")
+
+    def log_prob_error(self, x, context=None, *, batch_size=None):
+        """log p(x) in nats and its standard error, one of each a sample, as arrays.
+
+        The error is that of log-determinants that are estimated, as `Residual`'s where it is not
+        exact; 0 where nothing is. Divided by the root of their number it is, for n samples, that
+        of their mean. It needs `eval_probes` of 2 or more, and knows nothing of what a series
+        leaves out.
+        """
+        x = self.inputs_spec.prepare(x, context)
+        if "_log_prob_with_error" not in vars(self):
+            made = LogProbWithError(self, name=f"{self.name}_with_error")
+            object.__setattr__(self, "_log_prob_with_error", lambda: made)
+        model, size = self._log_prob_with_error(), self._batch_size(x, batch_size)
+        log_prob, variance = predict(model, x, size, flow=self, verbose=0)
+        return warn_unless_finite(self, log_prob, "log_prob_error"), np.sqrt(variance)
 
     def bits_per_dim(self, x, context=None, *, batch_size=None):
         """-log2 p(x) / dims for integer data, one number for each sample.

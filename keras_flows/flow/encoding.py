@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_flows.flow.batch_size import default_batch_size
 from keras_flows.flow.prediction import predict
+from keras_flows.flow.reports import Checked, iterates, warn_unless_converged
 
 
 class Encoding:
@@ -16,7 +17,10 @@ class Encoding:
         return predict(self.encoder, x, self._batch_size(x, batch_size), flow=self, verbose=0)
 
     def decode(self, z, context=None, *, batch_size=None):
-        """Data of latents, as an array."""
+        """Data of latents, as an array.
+
+        Where layers decode by iterations, `NotConverged` warns of samples that have not converged.
+        """
         z, shape = ops.convert_to_numpy(z), self.prior.latent_shape
         if z.shape[1:] != shape or not len(z):
             raise ValueError(
@@ -24,7 +28,17 @@ class Encoding:
             )
         z = self.inputs_spec.prepare(z, context, latent=True)
         batch_size = self._batch_size(z, batch_size, even=True)
-        return predict(self.decoder, z, batch_size, flow=self, verbose=0)
+        if not iterates(self):
+            return predict(self.decoder, z, batch_size, flow=self, verbose=0)
+        return warn_unless_converged(*predict(self._checked, z, batch_size, flow=self, verbose=0))
+
+    @property
+    def _checked(self):
+        """The decoder with the errors of its iterations."""
+        if "_checked_decoder" not in vars(self):
+            checked = Checked(self.decoder, name=f"{self.name}_checked_decoder")
+            object.__setattr__(self, "_checked_decoder", lambda: checked)
+        return self._checked_decoder()
 
     def reconstruct(self, x, context=None, *, batch_size=None):
         """decoder(encoder(x)), equal to x up to rounding."""

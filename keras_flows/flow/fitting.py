@@ -8,6 +8,7 @@ from keras_flows.flow import adaptation
 from keras_flows.flow.arrays import is_data_set
 from keras_flows.flow.batch_size import check_batch_sizes
 from keras_flows.flow.batched_data import first_batch
+from keras_flows.flow.reports import refresh
 
 
 class Fitting:
@@ -63,6 +64,7 @@ class Fitting:
         if self.needs_adapt:
             batch, x = first_batch(x, batch_size)
             self.adapt(batch)
+        refresh(self)
         build_optimizer(self)
         if kwargs.get("validation_data") is not None:
             size = kwargs.get("validation_batch_size") or batch_size or 32
@@ -72,6 +74,7 @@ class Fitting:
 
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`; `y` as in `fit`."""
+        refresh(self)
         x = self._prepare(x, y, kwargs.get("batch_size") or 32)
         return super().evaluate(x, _placeholder_targets(kwargs.get("sample_weight")), **kwargs)
 

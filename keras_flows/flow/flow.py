@@ -19,6 +19,7 @@ from keras_flows.flow.fitting import Fitting
 from keras_flows.flow.inputs_spec import InputsSpec
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.quantiles import Quantiles
+from keras_flows.flow.reports import refresh
 from keras_flows.flow.sampling import Sampling
 from keras_flows.priors import StandardNormal
 
@@ -180,6 +181,11 @@ class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Mo
             specs = [keras.InputSpec(t.dtype, t.shape, name=t.name) for t in self.encoder.inputs]
             input_signature = [specs if self.conditional else specs[0]]
         super().export(filepath, format, input_signature=input_signature, **kwargs)
+
+    def save(self, *args, **kwargs):
+        """As `keras.Model.save`."""
+        refresh(self)
+        super().save(*args, **kwargs)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -8,6 +8,7 @@ from keras_flows.backend.access import access
 from keras_flows.backend.devices import sharing
 from keras_flows.backend.state import keep_values, newest_state
 from keras_flows.flow.arrays import count_rows, is_array_data
+from keras_flows.flow.reports import refresh
 
 
 def predict(model, x, batch_size=None, *, flow=None, **options):
@@ -16,6 +17,7 @@ def predict(model, x, batch_size=None, *, flow=None, **options):
     Under `keras.distribution` the rows of arrays need not be a multiple of the
     devices: copies of the last row are added, and their results removed.
     """
+    refresh(flow or model, model)
     with access(flow or model), newest_state(model):
         if model.predict_function is None:
             keep_values(model)

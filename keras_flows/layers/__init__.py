@@ -12,6 +12,7 @@ from keras_flows.layers.constrained import Constrained
 from keras_flows.layers.couple_wrapper import AddCouple, AffineCouple, CoupleWrapper
 from keras_flows.layers.coupling import Coupling
 from keras_flows.layers.dequantize import Dequantize, Quantize
+from keras_flows.layers.implicit import Implicit, Monotone
 from keras_flows.layers.inv_conv import InvConv, InvDense
 from keras_flows.layers.logit import Logit
 from keras_flows.layers.noise import GaussianNoise, UniformNoise
@@ -19,6 +20,7 @@ from keras_flows.layers.patchify import Patchify, UnPatchify
 from keras_flows.layers.permute import Permute, Shuffle
 from keras_flows.layers.rescale import Rescale
 from keras_flows.layers.reshape import Reshape
+from keras_flows.layers.residual import Residual
 from keras_flows.layers.scale import Scale
 from keras_flows.layers.split import Concat, Split
 from keras_flows.layers.split_vector import ConcatVector, SplitVector
@@ -44,16 +46,19 @@ __all__ = [
     "Dequantize",
     "FlowLayer",
     "GaussianNoise",
+    "Implicit",
     "InvConv",
     "InvDense",
     "Inverse",
     "Logit",
     "MaskedAutoregressive",
+    "Monotone",
     "Patchify",
     "Permute",
     "Quantize",
     "Rescale",
     "Reshape",
+    "Residual",
     "Scale",
     "Shuffle",
     "Split",

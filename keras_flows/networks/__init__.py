@@ -3,6 +3,9 @@
 from keras_flows.networks.convolution import EdgePad, WeightNormConv2D
 from keras_flows.networks.convolutional import ConvNet, ResidualNet
 from keras_flows.networks.dense import ResidualDense
+from keras_flows.networks.lipschitz import LipschitzConv2D, LipschitzDense
+from keras_flows.networks.lipschitz_nets import LipschitzConvNet, LipschitzMLP
+from keras_flows.networks.lipswish import LipSwish
 from keras_flows.networks.made import MADE
 from keras_flows.transformers.transformer import CausalTransformer, VisionTransformer
 
@@ -11,6 +14,11 @@ __all__ = [
     "CausalTransformer",
     "ConvNet",
     "EdgePad",
+    "LipSwish",
+    "LipschitzConv2D",
+    "LipschitzConvNet",
+    "LipschitzDense",
+    "LipschitzMLP",
     "ResidualDense",
     "ResidualNet",
     "VisionTransformer",

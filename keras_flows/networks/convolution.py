@@ -16,6 +16,15 @@ def convolved(x, kernel, padding="same"):
     return ops.transpose(y, (0, 2, 3, 1))
 
 
+def contiguous(kernel):
+    """The kernel, of which torch differentiates a convolution twice: in memory by outputs first."""
+    if keras.backend.backend() != "torch":
+        return kernel
+    turned = ops.transpose(kernel, (3, 2, 0, 1))
+    turned = ops.reshape(ops.reshape(turned, (-1,)), turned.shape)  # a copy
+    return ops.transpose(turned, (2, 3, 1, 0))
+
+
 class Convolution(layers.Conv2D):
     """`keras.layers.Conv2D`, computed in the way that is fastest.
 

@@ -19,7 +19,7 @@ from keras_flows import Flow, layers
 from keras_flows.core.cost import trainable_parameters
 from keras_flows.data import toys
 from keras_flows.files import write_json
-from keras_flows.models import IAF, MAF, NSF
+from keras_flows.models import IAF, MAF, NSF, ImplicitFlow, ResidualFlow
 from keras_flows.recipes.parts.toy_figures import plot_pairs, plot_table
 from keras_flows.training.arguments import not_negative, positive
 from keras_flows.training.run import METRICS, provenance
@@ -68,6 +68,8 @@ FLOWS = {
     "IAF": lambda seed: IAF(2, steps=4, hidden=HIDDEN, standardize=True, seed=seed),
     "NSF coupling": lambda seed: NSF(2, steps=4, hidden=64, seed=seed),
     "NSF autoregr.": lambda seed: NSF(2, steps=2, kind="autoregressive", hidden=64, seed=seed),
+    "Implicit": lambda seed: ImplicitFlow(2, steps=4, activation="sin", lipschitz=0.97, seed=seed),
+    "Residual": lambda seed: ResidualFlow(2, steps=8, activation="sin", lipschitz=0.97, seed=seed),
 }
 
 

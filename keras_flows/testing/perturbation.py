@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 
+from keras_flows.core import lipschitz
 from keras_flows.testing.arrays import array
 
 
@@ -12,6 +13,7 @@ def perturb(layer, scale=0.2, seed=0):
     rng = np.random.default_rng(seed)
     for weight in layer.trainable_variables:
         weight.assign(array(weight) + scale * rng.normal(size=weight.shape))
+    lipschitz.refresh(layer)
     return layer
 
 
@@ -24,3 +26,4 @@ def perturbed(layer):
     finally:
         for weight, value in values:
             weight.assign(value)
+        lipschitz.refresh(layer)
