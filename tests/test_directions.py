@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_flows.core import lipschitz
 from keras_flows.layers import chain
 from keras_flows.layers.base_coupling import BaseCoupling
 from keras_flows.models import (
@@ -134,16 +135,21 @@ def test_each_cell_is_right(name, monkeypatch):
 @pytest.mark.parametrize("name", ITERATED)
 def test_each_cell_of_an_iterated_flow_holds(name, monkeypatch):
     flow = ITERATED[name]()
-    x = np.random.default_rng(0).normal(size=(3, *flow.data_shape)).astype("float32")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, *flow.data_shape)).astype("float32")
     flow.adapt(x)
-    for weight in flow.trainable_variables:
-        weight.assign(weight + 0.3)
+    for weight in flow.trainable_variables:  # so far from the identity that iterations take a while
+        weight.assign(0.5 * rng.normal(size=weight.shape))
+    lipschitz.refresh(flow)
     step_by_step(monkeypatch)
     counts = counted(flow, monkeypatch)
     cells = rows()[name]
     calls = eager(flow, x)
     assert list(cells) == list(calls)
     for column, call in calls.items():
+        compiled = column.startswith("training") and keras.backend.backend() == "jax"
+        if compiled and cells[column] == "iterated":
+            continue  # the number of evaluations is known only when it runs
         counts.clear()
         call()
         assert len(counts) in (2, 4), column
