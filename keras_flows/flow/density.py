@@ -35,12 +35,15 @@ class Density:
         return warn_unless_finite(self, log_prob, "log_prob")
 
     def log_prob_error(self, x, context=None, *, batch_size=None):
-        """log p(x) in nats and its standard error, one of each a sample, as arrays.
+        """log p(x) in nats and its standard error, two arrays with one number for each sample.
 
-        The error is that of log-determinants that are estimated, as `Residual`'s where it is not
-        exact; 0 where nothing is. Divided by the root of their number it is, for n samples, that
-        of their mean. It needs `eval_probes` of 2 or more, and knows nothing of what a series
-        leaves out.
+        The error comes from log-determinants that are estimated, such as those
+        of `Residual` in many dimensions. It is 0 if none is. The standard error
+        of the mean over n samples is `sqrt(sum(error**2)) / n`.
+
+        It is measured between probes, so it needs `eval_probes` of 2 or more. It
+        does not include the bias of a truncated series, nor the random length
+        of a roulette, which all samples of a batch share.
         """
         x = self.inputs_spec.prepare(x, context)
         if "_log_prob_with_error" not in vars(self):
