@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from keras_flows import Flow, layers
-from keras_flows.backend import autodiff
-from keras_flows.backend.autodiff import compiled
+from keras_flows.backend import native
+from keras_flows.backend.native import compiled
 from keras_flows.testing.arrays import (
     array,
     arrays,
@@ -68,7 +68,7 @@ def embed(case, layer):
 def program(function):
     """The function of tensors, compiled by the backend; on torch as it is."""
     if keras.backend.backend() == "jax":
-        return autodiff.jit(function)
+        return native.jit(function)
     if keras.backend.backend() == "torch":
         return function
     import tensorflow as tf

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_flows import Flow, layers, networks
-from keras_flows.backend import autodiff
+from keras_flows.backend import native
 from keras_flows.core import lipschitz
 from keras_flows.models import ImplicitFlow
 from tests.numeric import array, arrays
@@ -29,7 +29,7 @@ def gradients(layer, function, x):
         return ops.sum(z * ops.convert_to_tensor(way))
 
     tensors = [ops.convert_to_tensor(v) for v in [x, *arrays(weights)]]
-    parts = autodiff.vjp(objective, tensors, ops.ones((), tensors[0].dtype))[1]
+    parts = native.vjp(objective, tensors, ops.ones((), tensors[0].dtype))[1]
     return np.concatenate([part.ravel() for part in arrays(parts)])
 
 

@@ -9,7 +9,7 @@ from keras import ops
 
 import keras_flows
 from keras_flows import Flow, layers, networks
-from keras_flows.backend import autodiff
+from keras_flows.backend import native
 from keras_flows.core import lipschitz
 from keras_flows.core.branch import Branch
 from keras_flows.core.reports import Reports
@@ -53,7 +53,7 @@ def gradient_program(net, log_det):
             with keras.StatelessScope(state_mapping=list(zip(net.trainable_variables, values))):
                 return ops.mean(log_det(x, *tensors))
 
-        value, parts = autodiff.vjp(objective, [x, *weights], ops.ones((), x.dtype))
+        value, parts = native.vjp(objective, [x, *weights], ops.ones((), x.dtype))
         return value, ops.concatenate([ops.reshape(part, (-1,)) for part in parts])
 
     compiled = program(run)

@@ -19,7 +19,7 @@ import threading
 import keras
 
 from keras_flows.backend.access import access
-from keras_flows.backend.autodiff import jit
+from keras_flows.backend.native import jit
 
 WEIGHTS = ("trainable_variables", "non_trainable_variables")
 STATE_PARTS = {  # names of the parts of a JAX state by their number: predict, evaluate, fit

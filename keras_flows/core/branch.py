@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import pullback
+from keras_flows.backend.native import pullback
 from keras_flows.core.fixed_point import fixed_point
 from keras_flows.core.lipschitz import normalized_kernels, normalized_once, with_kernels
 

@@ -6,7 +6,7 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import repeat_while
+from keras_flows.backend.native import repeat_while
 
 Solution = collections.namedtuple("Solution", "value error iterations converged")
 

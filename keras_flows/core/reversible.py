@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import vjp
+from keras_flows.backend.native import vjp
 
 
 def reversible(stack, x, encode, decode):
@@ -22,19 +22,21 @@ def reversible(stack, x, encode, decode):
     def run(x, *weights):
         weights_of_all = _merged(trainable, weights, values)
 
-        def forward(index, weights, carry):
+        def encode_block(index, weights, carry):
             z, log_det = stack.call(index, weights, encode, carry[0])
             return [z, carry[1] if log_det is None else carry[1] + log_det]
 
-        def backward(index, weights, carry):
+        def block_gradient(index, weights, carry):
             return _block_gradient(stack, index, weights, carry, encode, decode)
 
         def gradient(*args, upstream=None):
             cotangents = _unpacked(args[0] if upstream is None else upstream, shape)
-            carry, d_weights = stack.unfold(backward, [z, *cotangents], weights_of_all, weights)
+            start = [z, *cotangents]
+            carry, d_weights = stack.unfold(block_gradient, start, weights_of_all, weights)
             return (carry[1], *d_weights)
 
-        z, log_det = stack.fold(forward, [x, ops.zeros(ops.shape(x)[:1], x.dtype)], weights_of_all)
+        start = [x, ops.zeros(ops.shape(x)[:1], x.dtype)]
+        z, log_det = stack.fold(encode_block, start, weights_of_all)
         return _packed(z, log_det), gradient
 
     trained = [value for value, trains in zip(values, trainable) if trains]

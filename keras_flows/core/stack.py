@@ -6,7 +6,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_flows.backend import autodiff
+from keras_flows.backend import native
 from keras_flows.backend.state import unique_paths
 from keras_flows.core.prepared import prepare_stack
 from keras_flows.core.remat import remat
@@ -81,7 +81,7 @@ class Stack:
         """
         if self.loops:
             step = functools.partial(function, None)
-            return autodiff.fold(self.length, step, carry, values, reverse)
+            return native.fold(self.length, step, carry, values, reverse)
         rows = list(enumerate(self.rows(values)))
         for index, weights in reversed(rows) if reverse else rows:
             carry = function(index, weights, carry)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import loop
+from keras_flows.backend.native import loop
 from keras_flows.core.flow_layer import FlowLayer, register, serialize_shared
 from keras_flows.core.shapes import fixed_last_axis, is_shape
 from keras_flows.layers.transforms import make_transform

@@ -6,7 +6,7 @@ import math
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import differentiable_vjp, pullback, repeat_while
+from keras_flows.backend.native import differentiable_vjp, pullback, repeat_while
 
 Estimate = collections.namedtuple("Estimate", "value, variance, noise, cotangent")
 Estimate.__doc__ = """An estimated log-determinant, all of it constant.

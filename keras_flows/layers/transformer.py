@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import loop
+from keras_flows.backend.native import loop
 from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.ledger import record
 from keras_flows.core.shapes import is_shape

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_flows.backend.autodiff import vjp
+from keras_flows.backend.native import vjp
 from keras_flows.core.flow_layer import register
 from keras_flows.core.prepared import prepared
 from keras_flows.core.shapes import known_size

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_flows.backend.autodiff import loop
+from keras_flows.backend.native import loop
 from keras_flows.core.flow_layer import register
 from keras_flows.core.shapes import is_shape
 from keras_flows.networks.known_units import KnownUnits

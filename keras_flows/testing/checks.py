@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.backend import autodiff
-from keras_flows.backend.autodiff import compiled
+from keras_flows.backend import native
+from keras_flows.backend.native import compiled
 from keras_flows.core.inversion import invert
 from keras_flows.testing.arrays import (
     array,
@@ -94,7 +94,7 @@ class LayerCheck(LayerResults):
 
         def gradients(*values):
             one = ops.ones((), keras.config.floatx())
-            return autodiff.vjp(objective, list(values), one)[1]
+            return native.vjp(objective, list(values), one)[1]
 
         results = arrays(compiled(gradients, *values)) if weights else []
         for weight, gradient in zip(weights, results):

@@ -7,6 +7,8 @@ from importlib import metadata
 
 import keras
 
+from keras_flows.backend.native import device_kind_and_peak
+
 
 def machine():
     """Backend, device, processor and versions of packages."""
@@ -32,34 +34,8 @@ def machine():
 
 def device():
     """The kind of the device and, for a GPU, the peak memory of this process in GiB."""
-    of_backend = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
-    kind, peak = of_backend[keras.backend.backend()]()
+    kind, peak = device_kind_and_peak()
     return {"device_kind": kind, "device_peak_gib": peak and round(peak / 2**30, 3)}
-
-
-def _jax():
-    import jax
-
-    first = jax.devices()[0]
-    return first.device_kind, (first.memory_stats() or {}).get("peak_bytes_in_use")
-
-
-def _tensorflow():
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "cpu", None
-    kind = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu")
-    return kind, tf.config.experimental.get_memory_info("GPU:0")["peak"]
-
-
-def _torch():
-    import torch
-
-    if not torch.cuda.is_available():
-        return "cpu", None
-    return torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
 
 
 def peak_memory_gib():

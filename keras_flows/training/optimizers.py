@@ -4,6 +4,8 @@ import functools
 
 import keras
 
+from keras_flows.backend.native import mirror_on_all_devices
+
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamax": keras.optimizers.Adamax,
@@ -45,6 +47,4 @@ def use_devices(devices):
     if devices == "all" and keras.backend.backend() == "jax":
         keras.distribution.set_distribution(keras.distribution.DataParallel())
     elif devices == "all":
-        import tensorflow as tf
-
-        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
+        mirror_on_all_devices()

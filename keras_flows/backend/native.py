@@ -1,4 +1,4 @@
-"""Reverse-mode differentiation, loops with gradients, and compilation on JAX.
+"""What needs a backend's own functions: derivatives, loops, compilation, facts on devices.
 
 `keras.ops` has no function for these: this is the only file that imports a backend.
 """
@@ -211,3 +211,43 @@ def compiled(function, *inputs):
         return function(*inputs)
     with keras.StatelessScope():
         return jit(function)(*inputs)
+
+
+def device_kind_and_peak():
+    """The kind of the device and, for a GPU, the peak memory of this process in bytes."""
+    return _DEVICES[keras.backend.backend()]()
+
+
+def _jax_device():
+    import jax
+
+    first = jax.devices()[0]
+    return first.device_kind, (first.memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def _tensorflow_device():
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "cpu", None
+    kind = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu")
+    return kind, tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def _torch_device():
+    import torch
+
+    if not torch.cuda.is_available():
+        return "cpu", None
+    return torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
+
+
+_DEVICES = {"jax": _jax_device, "tensorflow": _tensorflow_device, "torch": _torch_device}
+
+
+def mirror_on_all_devices():
+    """Makes all later models train on all devices of this host, on TensorFlow."""
+    import tensorflow as tf
+
+    tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
