@@ -35,17 +35,19 @@ class FVAE(VariationalModel):
     Args:
         image_shape: (height, width, channels), sides divisible by 2**levels.
         levels: how often the autoencoder halves the sides.
-        blocks: residual blocks of E and of G at each size.
+        steps: steps of the default flow at each of its scales.
         norm: "group"; "batch", as in the blog series, whose bound differs between training and
             evaluation; or None.
         output_activation: of G; the blog series has "tanh".
         posterior_std, pixel_std: s and t, if fixed; None learns them, from 1 on. t is never below
             half the width of a pixel value.
+        hidden: channels of the default flow's networks.
+        blocks: residual blocks of E and of G at each size.
+        levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
         flow: the `Flow` of latents, real numbers of shape (height / 2**levels, width /
             2**levels, channels * 4**levels), such as `Glow(shape, noise=None)` or `TarFlow(shape,
-            patch=1, noise=None)`. None makes the blog's Glow, up to 4 scales without the first
-            squeeze, of `steps` steps each with `hidden` channels in its networks.
-        levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
+            patch=1, noise=None)`. None makes the blog's Glow, of up to 4 scales without the first
+            squeeze.
         seed: integer that fixes permutations and noise.
 
     Shapes: integers `(batch, *image_shape)` to two terms in nats, see `VariationalModel`. Raises
@@ -64,15 +66,15 @@ class FVAE(VariationalModel):
         image_shape,
         *,
         levels=3,
-        blocks=12,
+        steps=12,
         norm="group",
         output_activation=None,
         posterior_std=None,
         pixel_std=None,
-        flow=None,
-        steps=12,
         hidden=256,
+        blocks=12,
         levels_per_channel=256,
+        flow=None,
         seed=None,
         **kwargs,
     ):
@@ -167,8 +169,9 @@ class FVAE(VariationalModel):
     def adapt(self, pixels):
         """Data-dependent initialisation of the flow from latents of pictures, once only."""
         pixels = pixels[0] if isinstance(pixels, (list, tuple)) else pixels
-        z = self.context(self.prepare(ops.convert_to_tensor(pixels)))
-        self.flow.adapt(ops.convert_to_numpy(z))
+        mean = self.context(self.prepare(ops.convert_to_tensor(pixels)))
+        u = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.noise)
+        self.flow.adapt(ops.convert_to_numpy(mean + self.posterior_std * u))
 
     def bits_per_dim(self, pixels, samples=1, batch_size=None):
         """-log2 p(x) / dims of each picture: from the variational bound, or with more `samples`
