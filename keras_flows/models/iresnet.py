@@ -165,14 +165,17 @@ class IResNet(KeepsState, PortableCompile, keras.Model):
         """The features of pictures, as an array `(n, height, width, channels)`."""
         return self._run(0, pixels, self.options["image_shape"], batch_size)
 
-    def invert(self, features, *, batch_size=None):
+    def invert(self, features, *, batch_size=None, with_errors=False):
         """The pictures of features, as an array of floats, about 0..255, that are not rounded.
 
-        `NotConverged` warns of samples for which an iteration has not converged.
+        `NotConverged` warns of samples for which an iteration has not converged. With
+        `with_errors` the result is instead (pictures, errors, converged): for each sample the
+        largest estimated error of a block's input, and whether all iterations converged.
         """
         shape = tuple(self.encoder.output_shape[1:])
         x, error, converged = self._run(1, features, shape, batch_size)
-        return warn_unless_converged(x, error, converged)[..., : self.options["image_shape"][-1]]
+        x = x[..., : self.options["image_shape"][-1]]
+        return (x, error, converged) if with_errors else warn_unless_converged(x, error, converged)
 
     def _run(self, which, x, shape, batch_size):
         x = ops.convert_to_numpy(x)
