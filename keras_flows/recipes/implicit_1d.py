@@ -41,7 +41,7 @@ def parser():
     )
     add = p.add_argument
     add("--residual", type=count, nargs="*", default=[1, 2, 3], help="numbers of residual blocks")
-    add("--hidden", type=positive, nargs="+", default=[32, 32], help="widths of each network")
+    add("--hidden", type=positive, nargs="+", default=[64, 64], help="widths of each network")
     add("--lipschitz", type=below_1, default=0.999, help="bound on the slope of each network")
     add("--activation", choices=ACTIVATIONS, default="elu", help="of the networks")
     add("--units", type=above_0, default=100.0, help="blocks see x in these units: sharper bends")
@@ -98,7 +98,8 @@ def train(args, blocks):
     rate = keras.optimizers.schedules.CosineDecay(args.learning_rate, args.steps)
     model.compile(keras.optimizers.Adam(rate), "mse")
     generator = np.random.default_rng(args.seed)
-    x = generator.uniform(-1, 1, (args.steps * args.batch_size, 1)).astype("float32")
+    # Cubes are denser around the step, which least squares of uniform points would round off.
+    x = (generator.uniform(-1, 1, (args.steps * args.batch_size, 1)) ** 3).astype("float32")
     model.fit(x, target(x), batch_size=args.batch_size, shuffle=False, verbose=0)
     lipschitz.refresh(model)
     return model
