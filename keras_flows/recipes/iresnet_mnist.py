@@ -53,7 +53,7 @@ def parser():
     add("--steps", type=positive, default=3, help="residual blocks of each level")
     add("--hidden", type=positive, default=32, help="channels of the networks")
     add("--padding", type=count, default=0, help="channels of zeros added to the pictures")
-    add("--lipschitz", type=below_1, default=0.9, help="bound of each block")
+    add("--lipschitz", type=below_1, default=0.8, help="bound that each block is held at")
     add("--activation", choices=ACTIVATIONS, default="elu", help="of the networks")
     add("--rebuild", type=positive, default=1000, help="test digits to rebuild from features")
     add("--limit", type=positive, help="use only so many training pictures")
