@@ -50,8 +50,7 @@ class IResNet(KeepsState, PortableCompile, keras.Model):
 
     Shapes: `(batch, height, width, channels)` to logits `(batch, classes)`. `compile()` takes
     cross-entropy and accuracy where it is given no loss and no metrics. Raises ValueError for sizes
-    that do not fit. Papers: i-ResNet (1811.00995) sections 2 and 4.1; injective padding,
-    i-RevNet (1802.07088) section 3.1.
+    that do not fit. Paper: i-ResNet (1811.00995) section 2.
 
     >>> model = IResNet((28, 28, 1)); model.compile("adam"); model.fit(digits, labels)
     >>> back = model.invert(model.features(digits))  # warns where an iteration fails

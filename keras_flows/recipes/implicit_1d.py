@@ -1,6 +1,6 @@
 """A function with a step in its slope: one implicit block fits it, three residual blocks do not.
 
-The function is 10 x for x >= 0 and x / 10 below, on [-1, 1] (2103.09527 figure 1). A residual block
+The function is 10 x for x >= 0 and x / 10 below, on [-1, 1], as in 2103.09527. A residual block
 of a Lipschitz constant below 1 has slopes below 2, three of them below 8: over the 10 that the
 function rises they are off by 1 or more somewhere, whatever their networks. The slopes of an
 implicit block have no such limit. Trains one implicit block, and 1, 2 and 3 residual blocks, by

@@ -1,8 +1,8 @@
 """An implicit flow (2103.09527) beside a residual flow of as many networks, on a checkerboard.
 
-As in the paper: 4 implicit blocks, 8 residual blocks, networks with the activation
-sin(2 pi x) / (2 pi) in all of them, exact log-determinants. The density is uniform on squares
-with an area of 32, so that no model is below log2(32) = 5 bits. Writes to --out: the negative
+4 implicit blocks have as many networks as 8 residual blocks. All have the activation of the paper's
+code, sin(2 pi x) / (2 pi), and exact log-determinants. The density is uniform on squares with an
+area of 32, so that no model is below log2(32) = 5 bits. Writes to --out: the negative
 log-likelihood of both flows on new points in bits, the certified bounds of their blocks and how
 well samples come back, in metrics.json; their densities and samples, implicit_2d.png; and both
 flows. It takes minutes and has no --resume.
