@@ -22,7 +22,7 @@ def test_a_run_reports_errors_that_the_bounds_allow(tmp_path):
     for blocks in (1, 3):
         row = rows[f"{blocks} residual"]
         assert row["largest_error"] > row["least_possible_error"] >= 1
-        assert row["largest_slope"] < 2**blocks
+        assert row["largest_slope"] < 2**blocks + 0.01  # of differences that are rounded
         assert row["certified_bounds"]["largest"] < 1
     assert rows["1 implicit"]["largest_error"] < rows["1 residual"]["largest_error"]
 
