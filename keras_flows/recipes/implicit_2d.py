@@ -46,15 +46,15 @@ def parser():
     add("--blocks", type=positive, default=4, help="implicit blocks; twice as many residual ones")
     add("--hidden", type=positive, nargs="+", default=[64, 64], help="widths of each network")
     add("--lipschitz", type=below_1, default=0.99, help="bound on the slope of each network")
-    add("--steps", type=positive, default=2000, help="of Adam, each on new points")
+    add("--steps", type=positive, default=1000, help="of Adam, each on new points")
     add("--batch-size", type=positive, default=512, help="points a step")
     add(
         "--learning-rate",
         type=not_negative,
-        default=5e-3,
+        default=8e-3,
         help="at the start; it falls to 0 along half a cosine",
     )
-    add("--points", type=positive, default=50_000, help="new points for the likelihood")
+    add("--points", type=positive, default=20_000, help="new points for the likelihood")
     add("--seed", type=int, default=0, help="fixes weights and points")
     add("--out", type=Path, default=Path(f"samples/{NAME}"), help="folder for what it writes")
     add("--overwrite", action="store_true", help="replace the run in --out")

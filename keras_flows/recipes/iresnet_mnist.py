@@ -45,7 +45,7 @@ def parser():
     add(
         "--learning-rate",
         type=not_negative,
-        default=5e-3,
+        default=1e-2,
         help="of Adam at the start; it falls to 0 along half a cosine",
     )
     add("--levels", type=positive, default=2, help="resolutions")
