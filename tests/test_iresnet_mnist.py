@@ -37,7 +37,7 @@ def test_the_picture_has_a_row_for_each_model(tmp_path):
     iresnet_mnist.draw(tmp_path / "rows.png", rows)
     picture = imread(tmp_path / "rows.png")
     assert picture.shape == (9 * 28, 10 * 28)
-    assert list(picture[::28, 0][:4]) == [0, 128, 0, 0]
+    assert list(picture[::28, 0][:4]) == [0, 128, 255, 0]
 
 
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
