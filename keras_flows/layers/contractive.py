@@ -168,7 +168,9 @@ class Contractive(FlowLayer):
         extra, stop = 0, None
         if method == "roulette":
             stop = log_dets.stopping(ops.convert_to_tensor(certificate))
-            extra = log_dets.geometric(stop, self.seed_generator)
+            # A length for each probe, so that the variance between probes contains theirs.
+            shape = (probes,) if probes > 1 else ()
+            extra = log_dets.geometric(stop, self.seed_generator, shape)
         estimate = log_dets.estimate(branch, x, noise, probes, terms, extra, stop, sign)
         report_variance(estimate.variance)
         return estimate

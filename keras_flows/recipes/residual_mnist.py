@@ -9,6 +9,7 @@ from keras_flows.recipes.parts.residual_options import (
     SETTINGS,
     add_residual_options,
     build_residual,
+    residual_metrics,
 )
 from keras_flows.training.image_data import mnist
 from keras_flows.training.image_run import image_parser, train_on_images
@@ -22,16 +23,15 @@ def parser():
         __doc__,
         NAME,
         epochs=20,
-        batch_size=64,
+        batch_size=32,
         learning_rate=2e-3,
         rows=10,
         columns=10,
         temperature=1.0,
-        holdout=1000,
+        holdout=500,
         warmup=200,
-        clip=None,
         beta_2=0.99,
-        schedule="cosine",
+        ema=0.998,
     )
     add_residual_options(
         p,
@@ -45,8 +45,8 @@ def parser():
         alpha=1e-6,
         log_det="series",
         terms=4,
-        eval_terms=5,
-        eval_probes=2,
+        eval_terms=3,
+        eval_probes=1,
     )
     return p
 
@@ -57,4 +57,5 @@ def build(args):
 
 @script(NAME, parser)
 def main(args):
-    train_on_images(NAME, args, mnist(args), lambda: build(args), SETTINGS)
+    options = {"more_metrics": residual_metrics}
+    train_on_images(NAME, args, mnist(args), lambda: build(args), SETTINGS, **options)
