@@ -17,6 +17,7 @@ from keras_flows.core.branch import Branch
 from keras_flows.core.reports import Reports
 from keras_flows.layers import log_det as log_dets
 from keras_flows.models import ImplicitFlow, ResidualFlow
+from keras_flows.training.callbacks import AveragedWeights
 from tests.numeric import array, arrays
 from tests.test_residual import branch_net, flow_of, points
 
@@ -178,6 +179,20 @@ def test_training_may_take_a_series_and_evaluation_a_roulette():
     np.testing.assert_allclose(one_term, array(layer(ops.convert_to_tensor(x))), atol=1e-6)
     with pytest.raises(ValueError, match="Received: .*eval_log_det='trace'"):
         layers.Residual(branch_net(0.7), eval_log_det="trace")
+
+
+def test_averaged_weights_are_validated_with_norms_of_their_own():
+    keras.utils.set_random_seed(0)
+    flow = ResidualFlow(2, steps=2, hidden=16, lipschitz=0.9, seed=0)
+    optimizer = keras.optimizers.Adam(0.3, use_ema=True, ema_momentum=0.9)
+    flow.compile(optimizer, jit_compile=False)
+    x = toys.draw("moons", 640, seed=0)
+    data = {"validation_data": (x[:64],), "validation_batch_size": 64}
+    history = flow.fit(
+        x, batch_size=32, epochs=2, verbose=0, callbacks=[AveragedWeights()], **data
+    ).history
+    expected = -flow.log_prob(x[:64]).mean()  # of the averages, which `fit` leaves in the flow
+    assert history["val_loss"][-1] == pytest.approx(expected, abs=1e-4)
 
 
 CHILD = """
