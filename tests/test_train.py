@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "reproductions").glob("[a-z]*.py"))
 REQUIRED = {
     name: ["--data", "somewhere"]
-    for name in ("glow_celeba", "tarflow_folder", "maf_tabular", "nsf_tabular")
+    for name in ("fvae_celeba", "glow_celeba", "tarflow_folder", "maf_tabular", "nsf_tabular")
 }
 PROBE = """
 import sys
@@ -77,7 +77,7 @@ def test_metrics_have_the_command_that_was_typed(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nice", "A recipe is one of glow_celeba, .*, toy_2d. Received: nice.$"),
+        ("nice", "A recipe is one of fvae_celeba, .*, toy_2d. Received: nice.$"),
         ("nice_mnist --data nowhere.npz --dry-run", "No data at nowhere.npz"),
         ("maf_tabular --data wine.csv --dry-run", "No table at wine.csv"),
     ],
