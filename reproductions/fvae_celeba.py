@@ -1,4 +1,4 @@
-"""f-VAE (1809.05861) on faces, or any pictures of your own."""
+"""f-VAE (1809.05861) on faces, or any pictures of your own: an autoencoder with a flow as prior."""
 
 from keras_flows.recipes.fvae_celeba import main
 
