@@ -71,12 +71,16 @@ def _rounded_quantile(odds, means, log_scales, log_weights):
     # The quantile of a mixture lies between those of its components.
     low = _whole(ops.floor, ops.min(each, axis=-1)) - 1
     high = _whole(ops.ceil, ops.max(each, axis=-1)) + 1
-    for _ in range(STEPS):  # the integer is above low, and at most high
+
+    def halve(_, bounds):  # the integer is above low, and at most high
+        low, high = bounds
         middle = _whole(ops.floor, (low + high) / 2)
         below, above = _log_cdf(middle + 0.5, means, log_scales, log_weights)
         is_above = below - above < odds
-        low, high = ops.where(is_above, middle, low), ops.where(is_above, high, middle)
-    return high
+        return ops.where(is_above, middle, low), ops.where(is_above, high, middle)
+
+    # A loop, which is compiled once; it has no gradient.
+    return ops.stop_gradient(ops.fori_loop(0, STEPS, halve, (low, high))[1])
 
 
 def _log_cdf(z, means, log_scales, log_weights):
