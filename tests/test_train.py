@@ -16,7 +16,14 @@ ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "reproductions").glob("[a-z]*.py"))
 REQUIRED = {
     name: ["--data", "somewhere"]
-    for name in ("fvae_celeba", "glow_celeba", "tarflow_folder", "maf_tabular", "nsf_tabular")
+    for name in (
+        "fvae_celeba",
+        "glow_celeba",
+        "idf_faces",
+        "tarflow_folder",
+        "maf_tabular",
+        "nsf_tabular",
+    )
 }
 PROBE = """
 import sys
