@@ -3,6 +3,7 @@
 from keras_flows.models.glow import Glow
 from keras_flows.models.iaf import IAF
 from keras_flows.models.iaf_vae import VAE
+from keras_flows.models.idf import IDF
 from keras_flows.models.implicit import ImplicitFlow
 from keras_flows.models.jet import Jet
 from keras_flows.models.maf import MAF
@@ -14,6 +15,7 @@ from keras_flows.models.tarflow import TarFlow
 
 __all__ = [
     "IAF",
+    "IDF",
     "MAF",
     "NICE",
     "NSF",
