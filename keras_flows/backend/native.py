@@ -3,6 +3,8 @@
 `keras.ops` has no function for these: this is the only file that imports a backend.
 """
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -211,6 +213,22 @@ def compiled(function, *inputs):
         return function(*inputs)
     with keras.StatelessScope():
         return jit(function)(*inputs)
+
+
+@contextlib.contextmanager
+def float64():
+    """A context in which the backend computes in float64 where dtypes say so.
+
+    Only JAX needs it. Functions that were compiled inside must be called inside.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    with enable(True):
+        yield
 
 
 def device_kind_and_peak():

@@ -98,8 +98,9 @@ class Decoder:
         self.states = np.array(states, "uint64")
         bodies = [lane[n:] for lane, n in zip(lanes, heads)]
         self.words = np.frombuffer(b"".join(bodies) + bytes(4), ">u4").astype("uint64")
-        self.ends = np.cumsum([len(body) // 4 for body in bodies])
-        self.places = self.ends - [len(body) // 4 for body in bodies]
+        sizes = np.array([len(body) // 4 for body in bodies], "int64")
+        self.ends = np.cumsum(sizes)
+        self.places = self.ends - sizes
 
     def decode(self, lanes, find):
         """One symbol for each position of `lanes`: an array of indices.
