@@ -84,25 +84,12 @@ class Bins:
             setattr(result, name, array.take(positions, axis=-1))
         return result
 
-    def cumulative(self):
-        """A function of an index of each symbol: the probability of all smaller indices."""
-        table = tables()
-        shifts = SHIFT[self.levels] - 1
-        reach, base = table.reach[self.levels], table.base[self.levels]
-        count, values = self.size + 2, table.values
-        first = 2 * self.low.astype("int64") - 3
-
-        def below(index):
-            place = (first + 2 * index) << shifts  # the lower edge of the bin
-            place -= self.means
-            np.minimum(place, reach, out=place)
-            np.maximum(place, -reach, out=place)
-            place += base
-            mass = (values.take(place) * self.weights.astype("int64")).sum(axis=0) >> WEIGHT_BITS
-            mass = np.where(index <= 0, 0, np.where(index >= count, 1 << TABLE_BITS, mass))
-            return (mass * (TOTAL - count) >> TABLE_BITS) + np.minimum(index, count)
-
-        return below
+    def slice(self, span):
+        """The `Bins` of consecutive symbols, without copies."""
+        result = object.__new__(Bins)
+        for name, array in vars(self).items():
+            setattr(result, name, array[..., span])
+        return result
 
     def indices(self, symbols):
         """The index of each symbol, and how far it is outside of the window (0 if inside)."""
@@ -119,35 +106,81 @@ class Bins:
         starts, ends = np.empty(len(self), "uint32"), np.empty(len(self), "uint32")
         for begin in range(0, len(self), CHUNK):
             piece = slice(begin, begin + CHUNK)
-            below = self.take(np.arange(len(self))[piece]).cumulative()
-            starts[piece], ends[piece] = below(index[piece]), below(index[piece] + 1)
+            some = Cumulative(self.slice(piece))
+            starts[piece], ends[piece] = some.below(index[piece]), some.below(index[piece] + 1)
         return starts, ends - starts
 
-    def find(self, slots):
-        """Index, start and frequency of the symbols whose intervals contain the slots.
 
-        A bisection, of the window's middle first.
-        """
-        below, count = self.cumulative(), self.size + 2
-        low = np.maximum(self.guess - self.spread, 0)
-        high = np.minimum(self.guess + self.spread + 1, count)
-        first, last = below(low), below(high)
-        left, right = slots < first, slots >= last
-        low, high = _choose(left, right, (0, low), (low, high), (high, count))
-        first, last = _choose(left, right, (0, first), (first, last), (last, TOTAL))
-        while (wide := high - low > 1).any():
-            middle = (low + high) >> 1
-            start = below(middle)
-            up = (slots >= start) & wide
-            down = wide & ~up
-            low, first = np.where(up, middle, low), np.where(up, start, first)
-            high, last = np.where(down, middle, high), np.where(down, start, last)
+class Cumulative:
+    """Sums of probabilities of `Bins`, with all that they need from the tables."""
+
+    def __init__(self, bins):
+        table, levels = tables(), bins.levels
+        self.means, self.weights = bins.means, bins.weights.astype("int64")
+        self.shifts = SHIFT[levels] - 1
+        self.reach, self.base = table.reach[levels], table.base[levels]
+        self.first, self.count = 2 * bins.low.astype("int64") - 3, bins.size + 2
+
+    def below(self, index, which=slice(None)):
+        """The probability of all indices smaller than those of `(..., symbols)`, out of 2^24."""
+        shape = (len(self.means), *[1] * (index.ndim - 1), index.shape[-1])
+        shifts, means, reach, base, weights = (
+            array[:, which].reshape(shape)
+            for array in (self.shifts, self.means, self.reach, self.base, self.weights)
+        )
+        place = (self.first[which] + 2 * index) << shifts  # the lower edge of a bin
+        place -= means
+        np.minimum(place, reach, out=place)
+        np.maximum(place, -reach, out=place)
+        place += base
+        mass = tables().values.take(place) * weights
+        mass, count = mass.sum(axis=0) >> WEIGHT_BITS, self.count[which]
+        mass = np.where(index <= 0, 0, np.where(index >= count, 1 << TABLE_BITS, mass))
+        return (mass * (TOTAL - count) >> TABLE_BITS) + np.minimum(index, count)
+
+
+class Search:
+    """Finds symbols by their slots.
+
+    Sums at edges around the middles are computed for all symbols at once. What lies between two of
+    these edges is divided again, by several edges at a time: few calls of NumPy count more than
+    few operations.
+    """
+
+    EDGES = 4  # on each side of the middle
+    PARTS = 16  # of what is divided again
+
+    def __init__(self, bins):
+        self.cumulative = Cumulative(bins)
+        count = self.cumulative.count
+        stride = np.maximum(-(-bins.spread // self.EDGES), 1)
+        steps = np.arange(-self.EDGES, self.EDGES + 1)[:, None]
+        inner = np.clip(bins.guess + steps * stride, 0, count)
+        self.edges = np.concatenate([np.zeros_like(inner[:1]), inner, count[None]])
+        self.sums = self.cumulative.below(self.edges)
+        self.columns = np.arange(len(bins))
+
+    def find(self, span, slots):
+        """Index, start and frequency of each symbol of a slice, whose interval has the slot."""
+        result = low, first, high, last = _around(self.edges[:, span], self.sums[:, span], slots)
+        fractions = np.arange(self.PARTS + 1)[:, None]
+        columns = self.columns[span]
+        wide = np.flatnonzero(high - low > 1)
+        while len(wide):
+            begin = low[wide]
+            edges = begin + fractions * (high[wide] - begin) // self.PARTS
+            sums = self.cumulative.below(edges, columns[wide])
+            for array, values in zip(result, _around(edges, sums, slots[wide])):
+                array[wide] = values
+            wide = wide[high[wide] - low[wide] > 1]
         return low, first, last - first
 
 
-def _choose(left, right, if_left, otherwise, if_right):
-    cases = zip(if_left, otherwise, if_right)
-    return [np.where(left, a, np.where(right, c, b)) for a, b, c in cases]
+def _around(edges, sums, slots):
+    """The edges next to each slot, and their sums: lower edge, its sum, upper edge, its sum."""
+    place, columns = (sums[1:-1] <= slots).sum(axis=0), np.arange(len(slots))
+    below, above = (place, columns), (place + 1, columns)
+    return edges[below], sums[below], edges[above], sums[above]
 
 
 def _heaviest(values, heaviest):

@@ -11,11 +11,10 @@ from keras_flows.codec import plain
 from keras_flows.codec.container import MOST_SMALL, Container, seed
 from keras_flows.codec.decoder import decode_chunks
 from keras_flows.codec.encoder import Analysis, make_chunks
-from keras_flows.codec.precise import model_hash, precise
+from keras_flows.codec.precise import codes_of, model_hash
 from keras_flows.codec.sizes import batch_size_for, chunk_size, group_size
 from keras_flows.codec.tiles import Plan
 from keras_flows.files import written_whole
-from keras_flows.flow.integer_codes import IntegerCodes
 
 
 def compress(
@@ -50,10 +49,9 @@ def compress(
     >>> data = codec.compress(flow, pictures)
     >>> assert np.array_equal(codec.decompress(data, flow), pictures)
     """
-    tile = _tile_shape(flow)
+    tile = tile_shape(flow)
     identity = model_hash(flow)
-    with precise(flow) as exact:
-        codes = IntegerCodes(exact)
+    with codes_of(flow, identity) as codes:
         writer = _Writer(codes, tile, identity, batch_size, verify, progress or (lambda n: None))
         for picture in pictures:
             writer.add(picture)
@@ -67,7 +65,7 @@ def compress(
     return len(data)
 
 
-def _tile_shape(flow):
+def tile_shape(flow):
     shape = tuple(getattr(flow, "data_shape", ()))
     if not getattr(flow, "exact", False) or len(shape) != 3 or flow.levels > 256:
         raise ValueError(

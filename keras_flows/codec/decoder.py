@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_flows.codec import plain, rans, rounding
-from keras_flows.codec.bins import Bins, quantised
+from keras_flows.codec.bins import Bins, Search, quantised
 from keras_flows.codec.chunks import checks, checksum
 from keras_flows.codec.encoder import FARTHEST
 from keras_flows.codec.varints import Damaged
@@ -78,8 +78,8 @@ class _Symbols:
                     results[i] = part
                 else:
                     bins = quantised(part.index, part, replays[i])
-                    shape = part.means.shape[:-1]
                     parts.append(bins)
+                    shape = part.means.shape[:-1]
             if not parts:
                 return np.concatenate(results)[:n]
             width = int(np.prod(shape[1:]))
@@ -92,11 +92,8 @@ class _Symbols:
         counts = [n * width for n in self.counts]
         lanes = rans.Lanes(counts, self.lane_counts)
 
-        def find(positions, slots):
-            return bins.take(positions).find(slots)
-
-        index = self.decoder.decode(lanes, find)
-        bins = bins.take(np.arange(len(index)))
+        index = self.decoder.decode(lanes, lambda places: Search(bins.take(places)).find)
+        bins = bins.slice(slice(len(index)))
         symbols = bins.symbols(index).astype("int64")
         below, above = index == 0, index == bins.size + 1
         begin = 0

@@ -9,13 +9,12 @@ import keras
 import numpy as np
 
 from keras_flows.codec import plain
-from keras_flows.codec.compression import _tile_shape
+from keras_flows.codec.compression import tile_shape
 from keras_flows.codec.container import Container
 from keras_flows.codec.decoder import decode_chunks
-from keras_flows.codec.precise import model_hash, precise
+from keras_flows.codec.precise import codes_of, model_hash
 from keras_flows.codec.sizes import batch_size_for, group_size
 from keras_flows.codec.varints import Damaged, Reader
-from keras_flows.flow.integer_codes import IntegerCodes
 
 MOST_BYTES = 2**34  # of a file
 
@@ -84,8 +83,8 @@ class Archive:
         alphas = _alphas(container.alpha)
         plans = iter(container.plans(tile))
         plan, parts, missing = next(plans), [], None
-        with precise(flow) as exact:
-            for tiles in self._tiles(IntegerCodes(exact), tile, batch_size):
+        with codes_of(flow, model_hash(flow)) as codes:
+            for tiles in self._tiles(codes, tile, batch_size):
                 while len(tiles):
                     missing = plan.count if missing is None else missing
                     parts.append(tiles[:missing])
@@ -119,7 +118,7 @@ class Archive:
 
     def _check(self, flow):
         """The shape of the flow's data, if it is the flow that wrote this file."""
-        tile, identity = _tile_shape(flow), model_hash(flow)
+        tile, identity = tile_shape(flow), model_hash(flow)
         expected = (self.description or {}).get("model", {}).get("sha256", identity.hex())
         if identity[:4] != self.model_id or identity.hex() != expected:
             raise ValueError(

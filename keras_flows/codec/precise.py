@@ -11,12 +11,10 @@ import keras
 import numpy as np
 
 from keras_flows.backend import native
-
-float64 = native.float64  # the context in which a precise flow is made and called
-
+from keras_flows.flow.integer_codes import IntegerCodes
 
 def in_float64(flow):
-    """A copy of the flow that computes in float64; call it inside `float64()`."""
+    """A copy of the flow that computes in float64; call it inside `native.float64()`."""
     config = _as_float64(keras.saving.serialize_keras_object(flow))
     copy = keras.saving.deserialize_keras_object(config)
     copy.set_weights([_widened(w) for w in flow.get_weights()])
@@ -54,7 +52,15 @@ def model_hash(flow):
 
 
 @contextlib.contextmanager
-def precise(flow):
-    """Yields the flow in float64, inside the context that it needs."""
-    with float64():
-        yield in_float64(flow)
+def codes_of(flow, identity):
+    """Yields the `IntegerCodes` of the flow in float64, inside the context that they need.
+
+    They are kept with the flow until its weights change, because networks take long to compile.
+    `identity` is the flow's `model_hash`.
+    """
+    with native.float64():
+        known, codes = getattr(flow, "_precise_codes", lambda: (None, None))()
+        if known != identity:
+            codes = IntegerCodes(in_float64(flow))
+            object.__setattr__(flow, "_precise_codes", lambda: (identity, codes))
+        yield codes

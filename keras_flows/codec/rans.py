@@ -11,6 +11,7 @@ import numpy as np
 PRECISION = 24  # bits of a probability
 TOTAL = 1 << PRECISION
 LOW = 32  # a state is at least 2^LOW; bits of a word
+BLOCK = 2**14  # symbols whose search is prepared at once
 _U = np.uint64
 
 
@@ -42,6 +43,18 @@ class Lanes:
             else:
                 active = np.flatnonzero(active)
                 yield positions[active], active
+
+    def blocks(self):
+        """The steps in lists of about `BLOCK` symbols."""
+        block, size = [], 0
+        for positions, active in self.steps():
+            block.append((positions, active))
+            size += len(positions)
+            if size >= BLOCK:
+                yield block
+                block, size = [], 0
+        if block:
+            yield block
 
 
 def encode(parts, checks):
@@ -102,30 +115,38 @@ class Decoder:
         self.ends = np.cumsum(sizes)
         self.places = self.ends - sizes
 
-    def decode(self, lanes, find):
+    def decode(self, lanes, search):
         """One symbol for each position of `lanes`: an array of indices.
 
-        `find(positions, slots)` returns the index, the start and the frequency of the symbols at
-        these positions whose intervals contain the slots.
+        `search(positions)` returns a function of a slice of these positions and their slots, which
+        gives index, start and frequency of the symbols whose intervals contain the slots.
         """
         result = np.empty(int(np.max(lanes.end, initial=0)), "int32")
-        for positions, active in lanes.steps():
-            s = self.states if active is None else self.states[active]
-            slots = (s & _U(TOTAL - 1)).astype("int64")
-            index, start, frequency = find(positions, slots)
-            result[positions] = index
-            s = frequency.astype("uint64") * (s >> _U(PRECISION)) + (slots - start).astype("uint64")
-            small = np.flatnonzero(s < _U(2**LOW))
-            if len(small):
-                which = small if active is None else active[small]
-                places = np.minimum(self.places[which], len(self.words) - 1)
-                s[small] = (s[small] << _U(LOW)) | self.words[places]
-                self.places[which] += 1
-            if active is None:
-                self.states = s
-            else:
-                self.states[active] = s
+        for steps in lanes.blocks():
+            find, begin = search(np.concatenate([positions for positions, _ in steps])), 0
+            for positions, active in steps:
+                span = slice(begin, begin + len(positions))
+                result[positions] = self._pop(active, lambda slots, s=span: find(s, slots))
+                begin += len(positions)
         return result
+
+    def _pop(self, active, find):
+        """The next index of the active lanes, whose states change."""
+        s = self.states if active is None else self.states[active]
+        slots = (s & _U(TOTAL - 1)).astype("int64")
+        index, start, frequency = find(slots)
+        s = frequency.astype("uint64") * (s >> _U(PRECISION)) + (slots - start).astype("uint64")
+        small = np.flatnonzero(s < _U(2**LOW))
+        if len(small):
+            which = small if active is None else active[small]
+            places = np.minimum(self.places[which], len(self.words) - 1)
+            s[small] = (s[small] << _U(LOW)) | self.words[places]
+            self.places[which] += 1
+        if active is None:
+            self.states = s
+        else:
+            self.states[active] = s
+        return index
 
     def damaged(self, checks):
         """Which lanes do not end with their check value and their last word."""
