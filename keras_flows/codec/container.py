@@ -86,7 +86,7 @@ class Container:
         container = cls(model_id, chunks, description, alpha, embedded)
         tiles = sum(plan.count for plan in container.plans())
         if reader.left or tiles != sum(chunk.tiles for chunk in chunks):
-            raise Damaged(f"The file is damaged: it has not as many tiles as pictures need: {tiles}.")
+            raise Damaged(f"The file is damaged: tiles are missing. Received: {tiles} expected.")
         return container
 
     def plans(self, tile=None):
@@ -131,6 +131,8 @@ def _description(packed):
         value = json.loads(text)
         tile, count = value["tile"], value["pictures"]
         shapes, names = value["shapes"], value["names"]
+        if not all(isinstance(value[key], dict) for key in ("model", "written")):
+            raise ValueError("no model and no versions")
         numbers = [*tile, count, value["alpha"], value["embedded"]]
         if len(tile) != 3 or not all(type(n) is int and n >= 0 for n in numbers) or 0 in tile:
             raise ValueError(f"sizes {numbers}")

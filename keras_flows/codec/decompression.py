@@ -1,5 +1,6 @@
 """`decompress` and `Archive`: from the bytes of a `.kfz` file back to pictures."""
 
+import math
 import os
 import pathlib
 import tempfile
@@ -10,7 +11,7 @@ import numpy as np
 
 from keras_flows.codec import plain
 from keras_flows.codec.compression import tile_shape
-from keras_flows.codec.container import Container
+from keras_flows.codec.container import VERSION, Container
 from keras_flows.codec.decoder import decode_chunks
 from keras_flows.codec.precise import codes_of, model_hash
 from keras_flows.codec.sizes import batch_size_for, group_size
@@ -74,6 +75,35 @@ class Archive:
             path = pathlib.Path(folder, "model.keras")
             path.write_bytes(self._container.embedded)
             return keras.saving.load_model(path, compile=False)
+
+    def facts(self):
+        """What is in the file, a dict of texts."""
+        container, description = self._container, self.description or {}
+        chunks = container.chunks
+        code = sum(len(lane) for chunk in chunks for lane in chunk.lanes)
+        tiles, plain_tiles = (sum(v) for v in zip(*((c.tiles, len(c.plain)) for c in chunks)))
+        guards = sum(len(chunk.guards) for chunk in chunks)
+        number = description.get("pictures", tiles)
+        facts = {
+            "format": f"KFZ {VERSION}, {'with' if description else 'without'} description",
+            "model": f"{self._model_name()}, {'in' if self.embedded else 'not in'} this file",
+            "pictures": f"{number:,}, {'with' if self.names else 'without'} names",
+            "tiles": f"{tiles:,}, {plain_tiles:,} of them stored without the model",
+            "chunks": f"{len(chunks):,}, {sum(len(c.lanes) for c in chunks):,} lanes",
+            "guards": f"{guards:,} values near a border of rounding",
+            "size": f"{self.size:,} bytes: {code:,} of code, {len(container.embedded):,} of the "
+            f"model, {len(container.alpha):,} of alpha",
+        }
+        if description:
+            shapes = [plan.shape for plan in container.plans()]
+            values = sum(map(math.prod, shapes))
+            sizes = ", ".join(str(shape) for shape in list(dict.fromkeys(shapes))[:3])
+            facts["shapes"] = sizes + ", ..." * (len(set(shapes)) > 3)
+            facts["tile"] = str(tuple(description["tile"]))
+            rate = 8 * (self.size - len(container.embedded)) / values
+            facts["bits/dim"] = f"{rate:.4f}" + ", without the model" * self.embedded
+            facts["written"] = ", ".join(f"{k} {v}" for k, v in description["written"].items())
+        return facts
 
     def pictures(self, flow=None, batch_size=None):
         """Yields the pictures. Raises `Damaged` before the first one of a damaged chunk."""

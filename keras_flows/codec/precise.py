@@ -13,6 +13,7 @@ import numpy as np
 from keras_flows.backend import native
 from keras_flows.flow.integer_codes import IntegerCodes
 
+
 def in_float64(flow):
     """A copy of the flow that computes in float64; call it inside `native.float64()`."""
     config = _as_float64(keras.saving.serialize_keras_object(flow))

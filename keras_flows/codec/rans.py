@@ -126,15 +126,15 @@ class Decoder:
             find, begin = search(np.concatenate([positions for positions, _ in steps])), 0
             for positions, active in steps:
                 span = slice(begin, begin + len(positions))
-                result[positions] = self._pop(active, lambda slots, s=span: find(s, slots))
+                result[positions] = self._pop(active, find, span)
                 begin += len(positions)
         return result
 
-    def _pop(self, active, find):
+    def _pop(self, active, find, span):
         """The next index of the active lanes, whose states change."""
         s = self.states if active is None else self.states[active]
         slots = (s & _U(TOTAL - 1)).astype("int64")
-        index, start, frequency = find(slots)
+        index, start, frequency = find(span, slots)
         s = frequency.astype("uint64") * (s >> _U(PRECISION)) + (slots - start).astype("uint64")
         small = np.flatnonzero(s < _U(2**LOW))
         if len(small):
