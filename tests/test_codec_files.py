@@ -82,7 +82,7 @@ def test_a_file_of_another_model_is_refused(stub):  # noqa: F811
         data = codec.compress(stub, draw(n))
         with pytest.raises(ValueError, match="another model.* Received: stub"):
             codec.decompress(data, StubFlow(seed=1))
-    with pytest.raises(ValueError, match="--model MODEL.keras. Received: a file of stub"):
+    with pytest.raises(ValueError, match="--model MODEL.keras. Received: a file of a"):
         codec.decompress(data)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from keras_flows.codec import plain
 from keras_flows.codec.container import seed
-from keras_flows.codec.decoder import decode_chunks
 from keras_flows.codec.encoder import Analysis, make_chunks
 from keras_flows.codec.sizes import batch_size_for, chunk_size, group_size
 from keras_flows.codec.tiles import Plan
+from keras_flows.codec.verification import wrong_tiles
 
 
 @dataclasses.dataclass
@@ -104,9 +104,7 @@ class Coder(Coded):
         analysis = Analysis(self.codes, tiles, batch_size)
         chunks = make_chunks(tiles, analysis, sizes, seeds)
         while self.verify and not analysis.failed.all():
-            result, damaged = decode_chunks(self.codes, chunks, seeds, batch_size)
-            wrong = (result != tiles).any(axis=(1, 2, 3))
-            wrong |= np.repeat(damaged, sizes) & ~wrong.any()
+            wrong = wrong_tiles(self.codes, tiles, analysis, chunks, seeds, batch_size)
             if not wrong.any():
                 break
             analysis.failed |= wrong

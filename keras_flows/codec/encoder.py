@@ -15,7 +15,7 @@ RAW_BITS = 8  # a dimension that costs more is better without the flow
 class Analysis:
     """What the flow says of n tiles: the intervals of all symbols, and what is exceptional.
 
-    `parts` has (starts, frequencies, distances outside of the window), arrays of
+    `parts` has (starts, frequencies, distances outside of the window, symbols), arrays of
     (n, dimensions), in the order of decoding; `guards` arrays (event, tile, position, side).
     """
 
@@ -31,10 +31,10 @@ class Analysis:
             self.failed[[i for i in recorder.failed if i < n]] = True
         parts = [tuple(map(np.concatenate, zip(*part))) for part in zip(*batches)]
         self.parts = parts[::-1]
-        bits = [-np.log2(f / rans.TOTAL).sum(axis=1) for _, f, _ in self.parts]
+        bits = [-np.log2(f / rans.TOTAL).sum(axis=1) for _, f, *_ in self.parts]
         self.bits = np.sum(bits, axis=0)
         self.failed |= self.bits > RAW_BITS * tiles[0].size
-        for _, _, outside in self.parts:
+        for _, _, outside, _ in self.parts:
             self.failed |= (outside >= FARTHEST).any(axis=1)
 
 
@@ -47,9 +47,10 @@ def _batch_parts(generator, recorder, rows):
         else:
             reply = None
             bins = quantised(step.index, step, recorder)
-            index, outside = bins.indices(np.asarray(step.symbols).ravel())
-            shape = len(step.means), -1
-            parts.append([v.reshape(shape)[:rows] for v in (*bins.intervals(index), outside)])
+            symbols = np.asarray(step.symbols).ravel()
+            index, outside = bins.indices(symbols)
+            arrays = (*bins.intervals(index), outside, symbols)
+            parts.append([v.reshape(len(step.means), -1)[:rows] for v in arrays])
         try:
             step = generator.send(reply)
         except StopIteration:
@@ -85,7 +86,7 @@ def make_chunks(tiles, analysis, sizes, seeds):
         coded = ~analysis.failed
         counts = [coded[span].sum() for span in spans]
         parts = []
-        for starts, frequencies, _ in analysis.parts:
+        for starts, frequencies, *_ in analysis.parts:
             width = starts.shape[1]
             lanes = rans.Lanes([n * width for n in counts], lane_counts)
             parts.append((starts[coded].ravel(), frequencies[coded].ravel(), lanes))
@@ -105,7 +106,7 @@ def _head(tiles, analysis, span, seed, guards):
     for i in chunk.coded.tolist():
         for event, _, place, side in guards[span.start + i]:
             chunk.guards.append((event, i, place, int(side)))
-    for _, _, outside in analysis.parts:
+    for _, _, outside, _ in analysis.parts:
         distances = outside[span][~failed].ravel()
         chunk.outside += distances[distances > 0].tolist()
     return chunk
