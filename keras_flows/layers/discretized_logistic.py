@@ -9,22 +9,23 @@ from keras import ops
 from keras_flows.core.flow_layer import FlowLayer, register, serialize_shared
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.shapes import fixed_last_axis, is_shape, known_size
-from keras_flows.layers.logistic_bins import log_mass, logit_cdf, rounded_quantile
+from keras_flows.layers.logistic_bins import log_mass, to_integer, to_latent
 
 BROAD = 2.0**-10  # weight of the broad logistic of a mixture
 CENTER, BOUND = 0.5, 5.0  # log scales are within CENTER +- BOUND
-START = 2.75  # so that log scales start at about 3
+LOG_SCALE = 3.0  # at the start, without data
 
 
 @register
 class DiscretizedLogistic(FlowLayer):
-    """Integers to a logistic latent: u = logit(F(z)), log-det = log P(z) - log p(u).
+    """Integers to a logistic latent: u = (z - mean) / scale, log-det = log P(z) - log p(u).
 
     P(z) = F(z + 1/2) - F(z - 1/2) is the mass of the bin of z, F the
     distribution function of a logistic or of a mixture, p the standard
     logistic density. With `StandardLogistic` as the prior, log_prob of a flow
     is then exactly the log probability of its integers. `decode` is the
-    rounded quantile, so that samples are integers.
+    rounded quantile, so that samples are integers. For mixtures u is a number
+    of the interval that belongs to z, see `logistic_bins.to_integer`.
 
     Takes one of
 
@@ -36,13 +37,16 @@ class DiscretizedLogistic(FlowLayer):
     Args:
         components: logistics of the mixture.
         net: Keras layer or model from kept / levels to the parameters.
-        levels: number of values of a pixel. Means are in units of it.
+        levels: number of values of a pixel.
 
     The parameters are `parameters(channels)` numbers for each position, those
     of one channel side by side: means, log scales and, with 2 components or
     more, logits of the weights. A mixture also has a fixed broad logistic of
-    weight 2^-10, so that each bin has a mass that a float can resolve, and
-    `decode` finds the integer again.
+    weight 2^-10, so that each bin has a mass that a float resolves, and
+    `decode` gives the integer back. `adapt` sets where means and scales start
+    from a first batch, once: each component takes an equal share of the sorted
+    integers of a channel. Parameters are differences from there, those of a
+    mean in units of its scale at the start.
 
     Shapes: z `(batch, ..., channels)` to the same; the log-det `(batch,)` is
     in nats. Raises ValueError for parameters of another shape. Papers: IDF
@@ -82,6 +86,7 @@ class DiscretizedLogistic(FlowLayer):
         self.conditions = len(condition)
         self.size = known_size(self, shape)
         self.latent_dims = math.prod(shape[1:]) if None not in shape[1:] else None
+        self._add_start()
         expected = (*shape[1:-1], self.parameters(self.size))
         self.input_spec = fixed_last_axis(self.size)
         if not condition:
@@ -94,6 +99,42 @@ class DiscretizedLogistic(FlowLayer):
                 f"The parameters of '{self.name}' must have the shape {(None, *expected)}. "
                 f"Received: shape {self.net_shape}."
             )
+
+    def _add_start(self):
+        """Means, and log scales before they are bounded, at which all components start."""
+        spread = self.levels * ((np.arange(self.components) + 0.5) / self.components - 0.5)
+        start = _start(spread, np.full(self.components, LOG_SCALE))
+        self.start = self.add_weight(
+            name="start",
+            shape=(2, self.size, self.components),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(
+                np.broadcast_to(start[:, None], shape), dtype
+            ),
+            trainable=False,
+        )
+        self.adapted = self.add_weight(
+            name="adapted", shape=(), dtype="int32", initializer="zeros", trainable=False
+        )
+
+    @property
+    def needs_adapt(self):
+        return not self.built or not ops.convert_to_numpy(self.adapted)
+
+    def adapt(self, inputs):
+        """Sets where the components start, from one batch, once."""
+        if not self.built:
+            self.build(keras.tree.map_structure(lambda t: tuple(t.shape), inputs))
+        if not self.needs_adapt:
+            return
+        z = inputs[0] if self.conditions else inputs
+        z = np.sort(np.reshape(ops.convert_to_numpy(z), (-1, self.size)).astype("float64"), axis=0)
+        if len(z) >= self.components:
+            shares = np.array_split(z, self.components)
+            means, stds = (np.stack([f(v, axis=0) for v in shares], -1) for f in (np.mean, np.std))
+            # Components that begin alike would stay alike.
+            apart = 0.25 * np.arange(self.components)
+            self.start.assign(_start(means, np.log(np.maximum(0.8 * stds, 0.1)) + apart))
+        self.adapted.assign(1)
 
     def _params_shape(self, condition):
         if self.net is None:
@@ -116,9 +157,10 @@ class DiscretizedLogistic(FlowLayer):
         params = self._raw_params(*condition)
         shape = (*ops.shape(params)[:-1], self.size, self.kinds, self.components)
         mean, raw, *logits = ops.unstack(ops.reshape(params, shape), axis=-2)
-        spread = (np.arange(self.components) + 0.5) / self.components - 0.5
-        means = self.levels * (mean + ops.convert_to_tensor(spread, params.dtype))
-        log_scales = CENTER + BOUND * ops.tanh((raw + START) / BOUND)
+        start = ops.convert_to_tensor(self.start)
+        # A step of the optimizer moves a mean by a part of its scale: a narrow one stays in place.
+        means = start[0] + ops.exp(CENTER + BOUND * ops.tanh(start[1])) * mean
+        log_scales = CENTER + BOUND * ops.tanh(start[1] + raw / BOUND)
         if not logits:
             return means, log_scales, ops.zeros_like(means)
         weights = ops.log_softmax(logits[0], axis=-1) + math.log1p(-BROAD)
@@ -139,13 +181,13 @@ class DiscretizedLogistic(FlowLayer):
         z, *condition = x if self.conditions else [x]
         distribution = self.distribution(*condition)
         # Prior and log-det cancel in the gradient, too.
-        u = ops.stop_gradient(logit_cdf(z, *distribution))
+        u = ops.stop_gradient(to_latent(z, *distribution))
         return u, self.sum(log_mass(z, *distribution)) - _log_prior(u)
 
     def decode(self, u):
         u, *condition = u if self.conditions else [u]
         distribution = self.distribution(*condition)
-        z = rounded_quantile(u, *distribution)
+        z = to_integer(u, *distribution)
         return z, _log_prior(u) - self.sum(log_mass(z, *distribution))
 
     def get_config(self):
@@ -161,3 +203,9 @@ class DiscretizedLogistic(FlowLayer):
 
 def _log_prior(u):
     return -FlowLayer.sum(ops.softplus(u) + ops.softplus(-u))
+
+
+def _start(means, log_scales):
+    """The value of `start` for these means and log scales, as float32."""
+    inner = np.clip((log_scales - CENTER) / BOUND, -0.95, 0.95)
+    return np.stack([means, np.arctanh(inner)]).astype("float32")
