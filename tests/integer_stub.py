@@ -20,6 +20,12 @@ class StubFlow:
         self.weights = [rng.normal(size=(8, 8)), rng.normal(size=(8, 32)), np.array(spread)]
         self.noise = noise
 
+    def _flatten_layers(self):
+        return [self]
+
+    def save_own_variables(self, store):
+        store.update({str(i): weight for i, weight in enumerate(self.weights)})
+
     def log2_prob(self, x):
         """log2 of the probability of each picture, by the formula of `Part`."""
         total, generator = np.zeros(len(x)), StubCodes(self).encode(x)

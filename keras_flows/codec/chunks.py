@@ -22,7 +22,7 @@ import numpy as np
 from keras_flows.codec.varints import Damaged, Reader, varint
 
 SPREAD = 0x9E3779B1
-MOST_TILES, MOST_LANES = 2**16, 2**16
+MOST_TILES, MOST_LANES = 2**10, 2**16
 
 
 @dataclasses.dataclass

@@ -24,16 +24,16 @@ class Coded:
 
 
 class Coder(Coded):
-    """Codes pictures with `codes`, the `IntegerCodes` of a flow.
+    """Codes pictures; `open_codes()` is a context that gives the `IntegerCodes` of a flow.
 
     With `chunk_each` no chunk has tiles of two pictures, and `each()` has a
     `Coded` for each picture. With `verify` all chunks are decoded at once, and
     tiles that do not come back are stored without the flow.
     """
 
-    def __init__(self, codes, tile, identity, chunk_each=False, batch_size=None, verify=True):
+    def __init__(self, open_codes, tile, levels, identity, chunk_each, batch_size, verify):
         super().__init__(tile, identity)
-        self.codes, self.verify = codes, verify
+        self.open_codes, self.levels, self.verify = open_codes, levels, verify
         self.chunk_each, self.batch_size = chunk_each, batch_size
         self.waiting, self.waiting_tiles, self.done = [], 0, 0
         self.chunk_counts = []  # of each picture, with `chunk_each`
@@ -48,9 +48,9 @@ class Coder(Coded):
                 f"{picture.shape}."
             )
         tiles, alpha = Plan(picture.shape, self.tile).cut(picture)
-        if tiles.max() >= self.codes.levels:
+        if tiles.max() >= self.levels:
             raise ValueError(
-                f"The model codes values from 0 to {self.codes.levels - 1}. "
+                f"The model codes values from 0 to {self.levels - 1}. "
                 f"Received: {tiles.max()} in {place}."
             )
         self.shapes.append(picture.shape)
@@ -101,14 +101,15 @@ class Coder(Coded):
         """Codes tiles as chunks of these sizes, whose numbers go into their checksums."""
         seeds = [seed(self.identity, number) for number in numbers]
         batch_size = batch_size_for(self.tile, len(tiles), self.batch_size)
-        analysis = Analysis(self.codes, tiles, batch_size)
-        chunks = make_chunks(tiles, analysis, sizes, seeds)
-        while self.verify and not analysis.failed.all():
-            wrong = wrong_tiles(self.codes, tiles, analysis, chunks, seeds, batch_size)
-            if not wrong.any():
-                break
-            analysis.failed |= wrong
+        with self.open_codes() as codes:
+            analysis = Analysis(codes, tiles, batch_size)
             chunks = make_chunks(tiles, analysis, sizes, seeds)
+            while self.verify and not analysis.failed.all():
+                wrong = wrong_tiles(codes, tiles, analysis, chunks, seeds, batch_size)
+                if not wrong.any():
+                    break
+                analysis.failed |= wrong
+                chunks = make_chunks(tiles, analysis, sizes, seeds)
         self.chunks += chunks
 
 

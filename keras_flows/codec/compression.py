@@ -1,5 +1,6 @@
 """`compress`: pictures to the bytes of a `.kfz` file."""
 
+import functools
 import pathlib
 import platform
 import tempfile
@@ -46,14 +47,16 @@ def compress(
     >>> assert np.array_equal(codec.decompress(data, flow), pictures)
     """
     options = {"batch_size": batch_size, "verify": verify, "progress": progress}
-    coded = _coded(flow, pictures, chunk_each=False, **options)
-    container = _container(flow, coded, names, embed)
-    data = container.to_bytes()
+
+    def make():
+        coded = _coded(flow, pictures, chunk_each=False, **options)
+        return _container(flow, coded, names, embed).to_bytes()
+
     if out is None:
-        return data
+        return make()
     with written_whole(out) as partial:
-        pathlib.Path(partial).write_bytes(data)
-    return len(data)
+        partial.touch()  # an error of the folder is better early than late
+        return partial.write_bytes(make())
 
 
 def compress_each(flow, pictures, *, batch_size=None, verify=True, progress=None):
@@ -71,12 +74,12 @@ def compress_each(flow, pictures, *, batch_size=None, verify=True, progress=None
 def _coded(flow, pictures, chunk_each, batch_size, verify, progress):
     """The `Coder` of all pictures, when it has coded them."""
     tile, identity = tile_shape(flow), model_hash(flow)
-    with codes_of(flow, identity) as codes:
-        coder = Coder(codes, tile, identity, chunk_each, batch_size, verify)
-        for picture in pictures:
-            if coder.add(picture) and progress:
-                progress(coder.done)
-        coder.finish()
+    open_codes = functools.partial(codes_of, flow, identity)
+    coder = Coder(open_codes, tile, flow.levels, identity, chunk_each, batch_size, verify)
+    for picture in pictures:
+        if coder.add(picture) and progress:
+            progress(coder.done)
+    coder.finish()
     if progress:
         progress(coder.done)
     return coder

@@ -113,30 +113,32 @@ class Archive:
         alphas = _alphas(container.alpha)
         plans = iter(container.plans(tile))
         plan, parts, missing = next(plans), [], None
-        with codes_of(flow, model_hash(flow)) as codes:
-            for tiles in self._tiles(codes, tile, batch_size):
-                while len(tiles):
-                    missing = plan.count if missing is None else missing
-                    parts.append(tiles[:missing])
-                    tiles, missing = tiles[missing:], missing - len(tiles[:missing])
-                    if missing:
-                        break
-                    alpha = next(alphas)(plan) if plan.alpha else None
-                    yield plan.join(np.concatenate(parts), alpha)
-                    plan, parts, missing = next(plans, None), [], None
+        for tiles in self._tiles(flow, tile, batch_size):
+            while len(tiles):
+                missing = plan.count if missing is None else missing
+                parts.append(tiles[:missing])
+                tiles, missing = tiles[missing:], missing - len(tiles[:missing])
+                if missing:
+                    break
+                alpha = next(alphas)(plan) if plan.alpha else None
+                yield plan.join(np.concatenate(parts), alpha)
+                plan, parts, missing = next(plans, None), [], None
 
-    def _tiles(self, codes, tile, batch_size):
+    def _tiles(self, flow, tile, batch_size):
         """Yields the tiles of groups of chunks."""
         chunks, seeds = self._container.chunks, self._container.seeds
+        identity = model_hash(flow)
         first, total = 0, sum(chunk.tiles for chunk in chunks)
         size = batch_size_for(tile, total, batch_size)
         while first < len(chunks):
             end, tiles = first, 0
             while end < len(chunks) and (end == first or tiles < group_size(tile)):
                 tiles, end = tiles + chunks[end].tiles, end + 1
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # of values of damaged chunks
-                result, damaged = decode_chunks(codes, chunks[first:end], seeds[first:end], size)
+            some = chunks[first:end], seeds[first:end]
+            with codes_of(flow, identity) as codes, np.errstate(all="ignore"):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # of values of damaged chunks
+                    result, damaged = decode_chunks(codes, *some, size)
             if damaged.any():
                 numbers = (np.flatnonzero(damaged) + first + 1).tolist()
                 raise Damaged(

@@ -17,13 +17,25 @@ from keras_flows.flow.integer_codes import IntegerCodes
 def in_float64(flow):
     """A copy of the flow that computes in float64; call it inside `native.float64()`."""
     config = _as_float64(keras.saving.serialize_keras_object(flow))
+    config.pop("compile_config", None)
     copy = keras.saving.deserialize_keras_object(config)
-    copy.set_weights([_widened(w) for w in flow.get_weights()])
+    for layer, twin in zip(flow._flatten_layers(), copy._flatten_layers()):
+        twin.load_own_variables({k: _widened(v) for k, v in _arrays(layer).items()})
     return copy
 
 
 def _widened(array):
     return array.astype("float64") if array.dtype.kind == "f" else array
+
+
+def _arrays(layer):
+    """The weights of a layer without those of inner layers, as they are in a saved file.
+
+    `weights` would differ between backends: some stack the weights of steps that repeat.
+    """
+    store = {}
+    layer.save_own_variables(store)
+    return {key: np.asarray(value) for key, value in store.items()}
 
 
 def _as_float64(config):
@@ -44,12 +56,14 @@ def model_hash(flow):
 
     It does not depend on the file, the backend, the date or the names of layers.
     """
-    digest = hashlib.sha256(repr((tuple(flow.data_shape), flow.levels)).encode())
-    for weight in flow.weights:
-        array = np.asarray(keras.ops.convert_to_numpy(weight))
-        kind = "<f4" if array.dtype.kind == "f" else "<i4"
-        digest.update(repr(array.shape).encode() + np.ascontiguousarray(array, kind).tobytes())
-    return digest.digest()
+    weights = []
+    for layer in flow._flatten_layers():
+        for array in _arrays(layer).values():
+            kind = "<f4" if array.dtype.kind == "f" else "<i4"
+            data = repr(array.shape).encode() + np.ascontiguousarray(array, kind).tobytes()
+            weights.append(hashlib.sha256(data).digest())
+    text = repr((tuple(map(int, flow.data_shape)), int(flow.levels))).encode()
+    return hashlib.sha256(text + b"".join(sorted(weights))).digest()
 
 
 @contextlib.contextmanager

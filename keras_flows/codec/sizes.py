@@ -6,6 +6,8 @@ in memory at once.
 
 import math
 
+from keras_flows.codec.chunks import MOST_TILES
+
 BATCH, CHUNK, GROUP = 2**17, 2**17, 2**21  # values
 
 
@@ -18,7 +20,7 @@ def batch_size_for(tile, tiles, batch_size=None):
 
 def chunk_size(tile):
     """Tiles of a chunk."""
-    return max(1, min(1024, CHUNK // math.prod(tile)))
+    return max(1, min(MOST_TILES, CHUNK // math.prod(tile)))
 
 
 def group_size(tile):
