@@ -46,8 +46,8 @@ def coder(symbols=4_000_000, lanes=4000):
 
 
 def show(name, count, seconds, unit):
-    clock, processors = (count / s for s in seconds)
-    print(f"{name:22}{clock:14,.1f} {unit} a second ({processors:,.1f} a second of processors)")
+    clock, processors = (f"{count / s:,.4g}" for s in seconds)
+    print(f"{name:22}{clock:>14} {unit} a second ({processors} a second of processors)")
 
 
 def small_flow():

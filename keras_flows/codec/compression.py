@@ -1,6 +1,7 @@
 """`compress`: pictures to the bytes of a `.kfz` file."""
 
 import functools
+import os
 import pathlib
 import platform
 import tempfile
@@ -47,16 +48,21 @@ def compress(
     >>> assert np.array_equal(codec.decompress(data, flow), pictures)
     """
     options = {"batch_size": batch_size, "verify": verify, "progress": progress}
-
-    def make():
-        coded = _coded(flow, pictures, chunk_each=False, **options)
-        return _container(flow, coded, names, embed).to_bytes()
-
+    if out is not None:
+        _check_folder(pathlib.Path(out).resolve().parent)
+    coded = _coded(flow, pictures, chunk_each=False, **options)
+    data = _container(flow, coded, names, embed).to_bytes()
     if out is None:
-        return make()
+        return data
     with written_whole(out) as partial:
-        partial.touch()  # an error of the folder is better early than late
-        return partial.write_bytes(make())
+        return partial.write_bytes(data)
+
+
+def _check_folder(folder):
+    """Makes a folder; an error that it cannot be written to is better early than late."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"The folder cannot be written to. Received: {folder}.")
 
 
 def compress_each(flow, pictures, *, batch_size=None, verify=True, progress=None):
