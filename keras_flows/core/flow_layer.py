@@ -45,6 +45,10 @@ class FlowLayer(keras.layers.Layer):
     # What a layer tells the `Flow` that contains it, see docs/own_layer.md:
     integer_levels = None  # n if the data are integers from 0 to n - 1: there are bits/dim
     joined_sizes = None  # sizes of the tensors that the layer joins: the flow's latent_levels
+    # Whether the log-det is log P(z) - log p(u) of integers z and a standard logistic latent u,
+    # so that the flow's log_prob is a log probability. There is no Jacobian.
+    logistic_latent = False
+    keeps_integers = False  # with integer_levels: whether no noise is added to the integers
 
     def __init__(self, *, dtype=None, **kwargs):
         super().__init__(dtype=dtype or keras.config.dtype_policy().variable_dtype, **kwargs)

@@ -37,6 +37,12 @@ def operations(model):
     return [(node.operation, node.output_tensors) for node in nodes(functional(model))[::-1]]
 
 
+def calls(model):
+    """The calls of a model from inputs to outputs: (operation, input tensors, output tensors)."""
+    graph = functional(model)
+    return [(n.operation, n.input_tensors, n.output_tensors) for n in nodes(graph)[::-1]]
+
+
 def called_on_inputs(model):
     """Layers that are called on a single input of the model, as pairs (layer, input's position)."""
     graph, pairs = functional(model), []

@@ -23,8 +23,8 @@ class Density:
         For a tensor of the backend the result is a differentiable tensor. For
         arrays and all other data that `predict` takes it is a NumPy array,
         computed in batches; if `batch_size` is None they have about 100,000
-        numbers. For integers it is a lower bound on the log of their
-        probability.
+        numbers. For integers it is the log of their probability if `exact`,
+        otherwise a lower bound on it.
         """
         x = self.inputs_spec.prepare(x, context)
         if ops.is_tensor(x[0] if isinstance(x, list) else x):
@@ -56,13 +56,15 @@ class Density:
     def bits_per_dim(self, x, context=None, *, batch_size=None):
         """-log2 p(x) / dims for integer data, one number for each sample.
 
-        Raises ValueError unless the encoder has a layer with `integer_levels`,
-        such as `Dequantize`: otherwise the number is not a bound.
+        Exact if `flow.exact`, as for `IDF`; with the noise of `Dequantize` an
+        upper bound. Raises ValueError unless the encoder has a layer with
+        `integer_levels`, such as these flows begin with.
         """
         if not self.discrete:
             raise ValueError(
                 "bits_per_dim is defined for integer data: the encoder must begin with a layer "
-                "that takes integers, such as Dequantize, whose noise spans exactly one bin. For "
+                "that takes integers, such as Dequantize, whose noise spans exactly one bin, or "
+                "IntegerInput. For "
                 f"a density in nats use log_prob. Received: encoder '{self.encoder.name}' that "
                 f"begins with {self._first_layer()}."
             )

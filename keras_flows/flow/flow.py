@@ -15,13 +15,13 @@ from keras_flows.core.ledger import Ledger
 from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.flow.density import Density
 from keras_flows.flow.encoding import Encoding
+from keras_flows.flow.exactness import prior_and_exactness
 from keras_flows.flow.fitting import Fitting
 from keras_flows.flow.inputs_spec import InputsSpec
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.quantiles import Quantiles
 from keras_flows.flow.reports import refresh
 from keras_flows.flow.sampling import Sampling
-from keras_flows.priors import StandardNormal
 
 FORMAT = 1  # of saved files; those without a number are read as well
 
@@ -34,7 +34,8 @@ class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Mo
         encoder: functional `keras.Model` of flow layers from one input (data)
             to one output (latent). Further inputs are contexts: the flow is
             then a density p(x | context).
-        prior: density of the latent, `StandardNormal()` if None.
+        prior: density of the latent. If None, `StandardNormal()`, or `StandardLogistic()` for
+            a flow of integers that stay integers.
         backprop: what training keeps in memory for the backward pass. None:
             all activations. "reversible": only the output of a `Chain`; the
             inputs of its steps are computed from it again, so that memory does
@@ -60,14 +61,16 @@ class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Mo
         levels: number of levels of integer data, from 0 to `levels - 1`; None
             for other data.
         discrete: whether the data is integers, so that bits/dim are defined.
+        exact: whether `log_prob` is the log probability of integers, which stay integers, as in
+            `IDF`. With noise, as from `Dequantize`, it is a lower bound.
         classes: number of classes, if a context is a label; otherwise None.
         labels_optional: whether the label -1 means no class.
         inputs_spec: names and shapes of data and contexts, dtype of the data.
 
     Raises ValueError for an encoder that is not functional, has several
-    inputs of data or several outputs, or has no inverse, and for flow layers
+    inputs of data or several outputs, or has no inverse, for flow layers
     between an input and a condition, because their log-determinants do not
-    belong to the density.
+    belong to the density, and for integers of which only a part stays integers.
 
     >>> flow = Flow(keras.Model(x, z)); flow.compile("adam"); flow.fit(data)
     >>> pictures = flow.sample(16, temperature=0.8)
@@ -79,7 +82,7 @@ class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Mo
         super().__init__(**kwargs)
         check_inputs(encoder)
         self.encoder, self.backprop = encoder, backprop
-        self.prior = StandardNormal() if prior is None else prior
+        self.prior, self.exact = prior_and_exactness(encoder, prior)
         if self.prior.conditional and not self.conditional:
             raise ValueError(
                 "A conditional prior needs an encoder with a context. "

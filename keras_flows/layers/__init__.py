@@ -12,7 +12,10 @@ from keras_flows.layers.constrained import Constrained
 from keras_flows.layers.couple_wrapper import AddCouple, AffineCouple, CoupleWrapper
 from keras_flows.layers.coupling import Coupling
 from keras_flows.layers.dequantize import Dequantize, Quantize
+from keras_flows.layers.discretized_logistic import DiscretizedLogistic
 from keras_flows.layers.implicit import Implicit, Monotone
+from keras_flows.layers.integer_coupling import IntegerCoupling
+from keras_flows.layers.integers import IntegerInput, IntegerOutput
 from keras_flows.layers.inv_conv import InvConv, InvDense
 from keras_flows.layers.logit import Logit
 from keras_flows.layers.noise import GaussianNoise, UniformNoise
@@ -44,9 +47,13 @@ __all__ = [
     "CoupleWrapper",
     "Coupling",
     "Dequantize",
+    "DiscretizedLogistic",
     "FlowLayer",
     "GaussianNoise",
     "Implicit",
+    "IntegerCoupling",
+    "IntegerInput",
+    "IntegerOutput",
     "InvConv",
     "InvDense",
     "Inverse",

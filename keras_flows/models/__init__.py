@@ -4,6 +4,7 @@ from keras_flows.models.fvae import FVAE
 from keras_flows.models.glow import Glow
 from keras_flows.models.iaf import IAF
 from keras_flows.models.iaf_vae import VAE
+from keras_flows.models.idf import IDF
 from keras_flows.models.implicit import ImplicitFlow
 from keras_flows.models.jet import Jet
 from keras_flows.models.maf import MAF
@@ -16,6 +17,7 @@ from keras_flows.models.tarflow import TarFlow
 __all__ = [
     "FVAE",
     "IAF",
+    "IDF",
     "MAF",
     "NICE",
     "NSF",

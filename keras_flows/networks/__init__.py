@@ -3,6 +3,7 @@
 from keras_flows.networks.convolution import EdgePad, WeightNormConv2D
 from keras_flows.networks.convolutional import ConvNet, ResidualNet
 from keras_flows.networks.dense import ResidualDense
+from keras_flows.networks.densenet import DenseNet
 from keras_flows.networks.lipschitz import LipschitzConv2D, LipschitzDense
 from keras_flows.networks.lipschitz_nets import LipschitzConvNet, LipschitzMLP
 from keras_flows.networks.lipswish import LipSwish
@@ -13,6 +14,7 @@ __all__ = [
     "MADE",
     "CausalTransformer",
     "ConvNet",
+    "DenseNet",
     "EdgePad",
     "LipSwish",
     "LipschitzConv2D",

@@ -34,9 +34,9 @@ def likelihoods(flow, x, batch_size):
 def inversion_error(flow, x, context, batch_size):
     """Largest error of the flow's inverse in grey levels, before pixels are rounded.
 
-    None for a flow that has no `Dequantize`.
+    None for a flow that has no `Dequantize`: no pixels, or pixels that stay integers.
     """
-    if not flow.discrete:
+    if not flow.discrete or flow.exact:
         return None
     # A copy, since Keras cannot save a graph with conditions that was cut.
     encoder = keras.models.clone_model(flow.encoder)

@@ -1,0 +1,163 @@
+"""From integers to a logistic latent, by a discretised logistic or a mixture of them."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_flows.core.flow_layer import FlowLayer, register, serialize_shared
+from keras_flows.core.ledger import Ledger
+from keras_flows.core.shapes import fixed_last_axis, is_shape, known_size
+from keras_flows.layers.logistic_bins import log_mass, logit_cdf, rounded_quantile
+
+BROAD = 2.0**-10  # weight of the broad logistic of a mixture
+CENTER, BOUND = 0.5, 5.0  # log scales are within CENTER +- BOUND
+START = 2.75  # so that log scales start at about 3
+
+
+@register
+class DiscretizedLogistic(FlowLayer):
+    """Integers to a logistic latent: u = logit(F(z)), log-det = log P(z) - log p(u).
+
+    P(z) = F(z + 1/2) - F(z - 1/2) is the mass of the bin of z, F the
+    distribution function of a logistic or of a mixture, p the standard
+    logistic density. With `StandardLogistic` as the prior, log_prob of a flow
+    is then exactly the log probability of its integers. `decode` is the
+    rounded quantile, so that samples are integers.
+
+    Takes one of
+
+    - z: the parameters are weights, for each dimension;
+    - [z, parameters], without `net`;
+    - [z, kept], with `net`: parameters = net(kept / levels). The conditional
+      prior of channels that are factored out, given those that are kept.
+
+    Args:
+        components: logistics of the mixture.
+        net: Keras layer or model from kept / levels to the parameters.
+        levels: number of values of a pixel. Means are in units of it.
+
+    The parameters are `parameters(channels)` numbers for each position, those
+    of one channel side by side: means, log scales and, with 2 components or
+    more, logits of the weights. A mixture also has a fixed broad logistic of
+    weight 2^-10, so that each bin has a mass that a float can resolve, and
+    `decode` finds the integer again.
+
+    Shapes: z `(batch, ..., channels)` to the same; the log-det `(batch,)` is
+    in nats. Raises ValueError for parameters of another shape. Papers: IDF
+    (1905.07376) sections 3.2 and 3.3, PixelCNN++ (1701.05517) section 2.1.
+
+    >>> u = DiscretizedLogistic(net=DenseNet(2 * channels))([out, kept])
+    """
+
+    logistic_latent = True
+
+    def __init__(self, components=1, net=None, levels=256, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(components, int) or components < 1:
+            raise ValueError(f"components is 1 or more. Received: components={components}.")
+        if net is not None and not isinstance(net, keras.layers.Layer):
+            raise ValueError(f"net is a Keras layer or model, or None. Received: net={net!r}.")
+        if not levels >= 1:
+            raise ValueError(f"levels is 1 or more. Received: levels={levels}.")
+        self.components, self.net, self.levels = components, net, int(levels)
+
+    @property
+    def kinds(self):
+        """Numbers for each component: mean, log scale and weight."""
+        return 2 if self.components == 1 else 3
+
+    def parameters(self, channels):
+        """How many parameters `channels` channels have at each position."""
+        return channels * self.kinds * self.components
+
+    def build(self, input_shape):
+        shape, *condition = [input_shape] if is_shape(input_shape) else input_shape
+        if len(condition) > 1 or self.net is not None and not condition:
+            raise ValueError(
+                "DiscretizedLogistic takes z, [z, parameters] or, with a network, [z, kept]. "
+                f"Received: shapes {input_shape}, net={self.net!r}."
+            )
+        self.conditions = len(condition)
+        self.size = known_size(self, shape)
+        self.latent_dims = math.prod(shape[1:]) if None not in shape[1:] else None
+        expected = (*shape[1:-1], self.parameters(self.size))
+        self.input_spec = fixed_last_axis(self.size)
+        if not condition:
+            self.table = self.add_weight(name="table", shape=expected, initializer="zeros")
+            return
+        self.input_spec = [self.input_spec, fixed_last_axis(known_size(self, condition[0]))]
+        self.net_shape = self._params_shape(tuple(condition[0]))
+        if tuple(self.net_shape[1:]) != expected:
+            raise ValueError(
+                f"The parameters of '{self.name}' must have the shape {(None, *expected)}. "
+                f"Received: shape {self.net_shape}."
+            )
+
+    def _params_shape(self, condition):
+        if self.net is None:
+            return condition
+        symbol = keras.KerasTensor(condition, self.compute_dtype)
+        try:
+            return tuple(self.net(symbol).shape)
+        except ValueError as error:
+            raise ValueError(
+                f"The network of '{self.name}' must take the kept part. "
+                f"Received: shape {condition} and the error: {error}"
+            ) from error
+
+    def distribution(self, *condition):
+        """`means, log_scales, log_weights`, each `(batch, ..., channels, components)`.
+
+        A mixture has one more component than `components`, the broad one. Without a condition
+        the size of the batch axis is 1.
+        """
+        params = self._raw_params(*condition)
+        shape = (*ops.shape(params)[:-1], self.size, self.kinds, self.components)
+        mean, raw, *logits = ops.unstack(ops.reshape(params, shape), axis=-2)
+        spread = (np.arange(self.components) + 0.5) / self.components - 0.5
+        means = self.levels * (mean + ops.convert_to_tensor(spread, params.dtype))
+        log_scales = CENTER + BOUND * ops.tanh((raw + START) / BOUND)
+        if not logits:
+            return means, log_scales, ops.zeros_like(means)
+        weights = ops.log_softmax(logits[0], axis=-1) + math.log1p(-BROAD)
+        one, scale = ops.zeros_like(means[..., :1]), math.log(self.levels / 2)
+        pairs = (means, 0.0), (log_scales, scale), (weights, math.log(BROAD))
+        return tuple(ops.concatenate([part, one + value], axis=-1) for part, value in pairs)
+
+    def _raw_params(self, *condition):
+        if not condition:
+            return ops.convert_to_tensor(self.table)[None]
+        if self.net is None:
+            return ops.cast(condition[0], self.compute_dtype)
+        # A ledger, because log-determinants of layers in the network do not belong to the map.
+        with Ledger(Ledger.active()):
+            return ops.cast(self.net(condition[0] / self.levels), self.compute_dtype)
+
+    def encode(self, x):
+        z, *condition = x if self.conditions else [x]
+        distribution = self.distribution(*condition)
+        # Prior and log-det cancel in the gradient, too.
+        u = ops.stop_gradient(logit_cdf(z, *distribution))
+        return u, self.sum(log_mass(z, *distribution)) - _log_prior(u)
+
+    def decode(self, u):
+        u, *condition = u if self.conditions else [u]
+        distribution = self.distribution(*condition)
+        z = rounded_quantile(u, *distribution)
+        return z, _log_prior(u) - self.sum(log_mass(z, *distribution))
+
+    def get_config(self):
+        net = self.net and serialize_shared(self.net)
+        config = {"components": self.components, "net": net, "levels": self.levels}
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config):
+        net = config.pop("net")
+        return cls(net=net and keras.saving.deserialize_keras_object(net), **config)
+
+
+def _log_prior(u):
+    return -FlowLayer.sum(ops.softplus(u) + ops.softplus(-u))
