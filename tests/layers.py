@@ -48,6 +48,11 @@ def bin_middles(rng, shape):
     return ((pixels(rng, shape) + 0.5) / 256).astype(keras.config.floatx())
 
 
+def whole(rng, shape):
+    """Integers as floats."""
+    return rng.integers(-128, 128, size=shape).astype(keras.config.floatx())
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """How to make a layer, the shapes of one sample of its inputs, and how to draw inputs."""
@@ -64,7 +69,7 @@ class Case:
     @property
     def lossy(self):
         """Whether one direction rounds, and so has no Jacobian."""
-        return self.draw in (pixels, bin_middles)
+        return self.draw in (pixels, bin_middles, whole)
 
 
 def case(make, *shapes, draw=normal, bad=()):
@@ -276,6 +281,39 @@ CASES = {
     "Dequantize-256": case(lambda: layers.Dequantize(), VECTOR, draw=pixels),
     "Dequantize-image": case(lambda: layers.Dequantize(seed=1), IMAGE, draw=pixels),
     "Quantize-256": case(lambda: layers.Quantize(), VECTOR, draw=bin_middles),
+    "IntegerInput-256": case(lambda: layers.IntegerInput(), IMAGE, draw=pixels),
+    "IntegerOutput-256": case(lambda: layers.IntegerOutput(), VECTOR, draw=whole),
+    "IntegerCoupling-quarter": case(
+        lambda: layers.IntegerCoupling(conv_net(1)), IMAGE, bad=[[(2, 1)], [(2, 4, 4, 8)], [(2,)]]
+    ),
+    "IntegerCoupling-halves": case(
+        lambda: layers.IntegerCoupling(net(3), "halves", flip=True, levels=2), (6,), bad=[[(2, 4)]]
+    ),
+    "IntegerCoupling-plus": case(
+        lambda: layers.IntegerCoupling(net(2), order="random", rezero=True, levels=8, seed=1), (9,)
+    ),
+    "IntegerCoupling-context": case(
+        lambda: layers.IntegerCoupling(net_of_two((4,), (2,), 1)),
+        VECTOR,
+        (2,),
+        bad=[[(2, 5)], [(2, 5), (2, 3)]],
+    ),
+    "DiscretizedLogistic-table": case(
+        lambda: layers.DiscretizedLogistic(), IMAGE, draw=whole, bad=[[(2, None)], [(2,)]]
+    ),
+    "DiscretizedLogistic-mixture": case(
+        lambda: layers.DiscretizedLogistic(3), VECTOR, draw=whole, bad=[[(2, 5), (2, 5), (2, 5)]]
+    ),
+    "DiscretizedLogistic-parameters": case(
+        lambda: layers.DiscretizedLogistic(2), (2,), (12,), draw=whole, bad=[[(2, 2), (2, 8)]]
+    ),
+    "DiscretizedLogistic-net": case(
+        lambda: layers.DiscretizedLogistic(net=conv_net(6)),
+        IMAGE,
+        (4, 4, 2),
+        draw=whole,
+        bad=[[(2, 4, 4, 3)], [(2, 4, 4, 2), (2, 4, 4, 2)], [(2, 4, 4, 3), (2, 4, 4, 5, 1)]],
+    ),
     "Logit-vector": case(lambda: layers.Logit(), VECTOR, draw=unit),
     "Logit-image": case(lambda: layers.Logit(1e-3), IMAGE, draw=unit),
     "Constrained-columns": case(
@@ -322,6 +360,7 @@ CASES = {
     "Inverse-AddCouple": case(lambda: layers.AddCouple().inverse(), (3,), (2,), (2,)),
     "Inverse-Actnorm": case(lambda: layers.Actnorm(data_init=False).inverse(), VECTOR),
     "Sinh-docstring": case(lambda: Sinh(), VECTOR),
+    "Inverse-IntegerCoupling": case(lambda: layers.IntegerCoupling(net(1)).inverse(), VECTOR),
     "Inverse-Sinh": case(lambda: Sinh().inverse(), VECTOR),
 }
 
@@ -329,11 +368,12 @@ WEIGHTED = [
     name
     for name in CASES
     if name.removeprefix("Inverse-").split("-")[0]
-    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm CoupleWrapper Coupling InvConv "
-    "InvDense Implicit MaskedAutoregressive Monotone Residual Scale "
-    "TransformerAutoregressive".split()
+    in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm CoupleWrapper Coupling "
+    "DiscretizedLogistic IntegerCoupling InvConv InvDense Implicit MaskedAutoregressive Monotone "
+    "Residual Scale TransformerAutoregressive".split()
 ]
-WEIGHTED = [n for n in WEIGHTED if n not in ("Chain-weightless", "BatchNormFlow-plain")]
+WEIGHTLESS = ("Chain-weightless", "BatchNormFlow-plain", "DiscretizedLogistic-parameters")
+WEIGHTED = [n for n in WEIGHTED if n not in WEIGHTLESS]
 
 BAD_OPTIONS = {
     "Shuffle mode": lambda: layers.Shuffle("sideways"),
@@ -397,6 +437,18 @@ BAD_OPTIONS = {
     "UniformNoise": lambda: layers.UniformNoise(1.0, 1.0),
     "Dequantize levels": lambda: layers.Dequantize(1),
     "Quantize levels": lambda: layers.Quantize(2.5),
+    "IntegerInput levels": lambda: layers.IntegerInput(1),
+    "IntegerOutput levels": lambda: layers.IntegerOutput(2.5),
+    "IntegerCoupling split": lambda: layers.IntegerCoupling(net(2), "thirds"),
+    "IntegerCoupling order": lambda: layers.IntegerCoupling(net(2), order="reversed"),
+    "IntegerCoupling net": lambda: layers.IntegerCoupling(None),
+    "IntegerCoupling levels": lambda: layers.IntegerCoupling(net(2), levels=0),
+    "DiscretizedLogistic components": lambda: layers.DiscretizedLogistic(0),
+    "DiscretizedLogistic net": lambda: layers.DiscretizedLogistic(net="mlp"),
+    "DiscretizedLogistic levels": lambda: layers.DiscretizedLogistic(levels=0),
+    "DenseNet blocks": lambda: networks.DenseNet(2, 4, blocks=5),
+    "DenseNet norm": lambda: networks.DenseNet(2, 4, 2, norm="batch"),
+    "DenseNet activation": lambda: networks.DenseNet(2, 4, 2, activation="tanh"),
     "Logit alpha": lambda: layers.Logit(0.5),
     "Inverse": lambda: layers.Inverse(keras.layers.Dense(2)),
 }

@@ -36,11 +36,17 @@ def rounded_quantile(u, means, log_scales, log_weights):
     """The integer whose bin has the number z with logit_cdf(z) = u."""
     each = means + ops.exp(log_scales) * u[..., None]
     if each.shape[-1] == 1:
-        return ops.round(each[..., 0])
+        return _whole(ops.round, each[..., 0])
     # The quantile of a mixture lies between those of its components.
-    low, high = ops.floor(ops.min(each, axis=-1)) - 1, ops.ceil(ops.max(each, axis=-1)) + 1
+    low = _whole(ops.floor, ops.min(each, axis=-1)) - 1
+    high = _whole(ops.ceil, ops.max(each, axis=-1)) + 1
     for _ in range(STEPS):  # the integer is above low, and at most high
-        middle = ops.floor((low + high) / 2)
+        middle = _whole(ops.floor, (low + high) / 2)
         above = logit_cdf(middle + 0.5, means, log_scales, log_weights) < u
         low, high = ops.where(above, middle, low), ops.where(above, high, middle)
     return high
+
+
+def _whole(function, x):
+    """`function(x)`, which rounds; in float64, where JAX and torch return float32, too."""
+    return ops.cast(function(x), x.dtype)

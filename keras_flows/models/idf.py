@@ -30,6 +30,7 @@ def IDF(
     steps=None,
     parts=1,
     variant="paper",
+    norm="auto",
     split="quarter",
     hidden=512,
     blocks=12,
@@ -60,6 +61,7 @@ def IDF(
             networks with ReLU. "plus", IDF++ (2006.12459): 4 steps, channels
             keep their places, shifts start at 0 by a learned scalar, group
             normalisation and swish in the networks.
+        norm: normalisation in the networks, "group", None, or "auto", that of the variant.
         split: which channels a coupling moves, "quarter" or "halves".
         hidden: channels that the blocks of a network add together.
         blocks: dense blocks of each network.
@@ -83,6 +85,7 @@ def IDF(
     optional = {"steps": steps, "prior_hidden": prior_hidden, "mixture": mixture}
     check_sizes("IDF", optional, parts=parts, hidden=hidden, blocks=blocks)
     networks = {key: VARIANTS[variant][key] for key in ("norm", "activation")}
+    networks |= {} if norm == "auto" else {"norm": norm}
     steps = VARIANTS[variant]["steps"] if steps is None else steps
 
     def distribution(channels, components):
@@ -102,7 +105,10 @@ def IDF(
             options = {"split": split, "levels": levels_per_channel}
             net = DenseNet(moved, hidden, blocks, **networks, zeros=variant == "paper")
             if variant == "paper":
-                couplings += [Permute("random", seed=coupling_seed), IntegerCoupling(net, **options)]
+                couplings += [
+                    Permute("random", seed=coupling_seed),
+                    IntegerCoupling(net, **options),
+                ]
             else:
                 options |= {"order": "random", "rezero": True, "seed": coupling_seed}
                 couplings.append(IntegerCoupling(net, **options))

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from keras_flows.core.flow_layer import FlowLayer
+from keras_flows.core.flow_layer import FlowLayer, Inverse
 from keras_flows.testing.arrays import encode, flat, pack, split_conditions
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-8}
@@ -42,9 +42,15 @@ class LayerResults:
         if z is None:
             z, rng = self.encoded[0], np.random.default_rng(1)
             data = split_conditions(self.layer, self.x)[0]
-            if not has_integers(data) and not has_integers(z):
+            if self.has_jacobian and not has_integers(data) and not has_integers(z):
                 z = [rng.normal(size=part.shape).astype(part.dtype) for part in z]
         return z + split_conditions(self.layer, self.x)[1]
+
+    @property
+    def has_jacobian(self):
+        """Whether the layer maps real numbers; layers with `logistic_latent` map integers."""
+        layer = self.layer.layer if isinstance(self.layer, Inverse) else self.layer
+        return not layer.logistic_latent
 
     @functools.cached_property
     def decoded(self):
