@@ -1,20 +1,22 @@
 """`IntegerCodes`: a flow of integers part by part, for entropy coders."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.backend import native
+from keras_flows.backend.access import access
 from keras_flows.core.flow_layer import Inverse
 from keras_flows.core.graph import calls
-from keras_flows.flow.prediction import predict
 from keras_flows.layers import Chain, DiscretizedLogistic, IntegerCoupling
 
 
 @dataclasses.dataclass
 class Shift:
-    """The shift of a coupling before it is rounded, float32 `(n, ..., channels)`.
+    """The shift of a coupling before it is rounded, floats `(n, ..., channels)`.
 
     `index` is the same for the same network in both directions.
     """
@@ -28,7 +30,7 @@ class Part:
     """Integers and their distribution: a mixture of logistics for each of them.
 
     `symbols` is int32 `(n, ..., channels)`, None in decoding. `means`,
-    `log_scales` and `log_weights` are float32 `(n, ..., channels, components)`,
+    `log_scales` and `log_weights` are floats `(n, ..., channels, components)`,
     in the units of the symbols; P(z) is the sum over components of
     weight * (sigmoid((z + 1/2 - mean) / scale) - sigmoid((z - 1/2 - mean) / scale)).
     `index` is the same in both directions.
@@ -58,9 +60,8 @@ class IntegerCodes:
     Args:
         flow: a `Flow` with `exact`, such as `IDF`, without contexts. Raises ValueError for
             layers other than those of `IDF`.
-        eager: whether networks are evaluated without compiling, for a few samples.
-
-    Each new number of samples compiles the networks again.
+        eager: whether networks are evaluated without compiling, for a few samples. On JAX each
+            new number of samples compiles them again.
 
     >>> codes = IntegerCodes(flow)
     >>> parts = [step for step in codes.encode(x) if isinstance(step, Part)]
@@ -122,7 +123,7 @@ class IntegerCodes:
                     f"Part {part.index} needs symbols of shape {shape[:-1]}. "
                     f"Received: shape {received.shape}."
                 )
-            values[id(outputs[0])] = received.astype("float32")
+            values[id(outputs[0])] = received.astype(layer.compute_dtype)
 
     def _call(self, layer, inverted, x):
         """The outputs of a layer, or of its inverse; yields the shifts of couplings."""
@@ -136,7 +137,8 @@ class IntegerCodes:
             x1, x2 = _arrays(layer._cut(ops.convert_to_tensor(x)))
             shift = Shift(self._networks[id(layer)].index, self._evaluate(layer, [x1])[0])
             received = yield shift
-            shift = np.round(shift.values) if received is None else np.asarray(received, "float32")
+            shift = np.round(shift.values) if received is None else np.asarray(received)
+            shift = shift.astype(layer.compute_dtype)
             x2 = x2 - shift if inverted else x2 + shift
             return _arrays(layer._join(ops.convert_to_tensor(x1), ops.convert_to_tensor(x2)))
         if not getattr(layer, "volume_preserving", False) or layer.has_networks:
@@ -150,22 +152,25 @@ class IntegerCodes:
     def _evaluate(self, layer, inputs):
         """The outputs of a layer's network, as a list of arrays."""
         network = self._networks[id(layer)]
-        if self.eager or not inputs:
-            return _arrays(list(network(*map(ops.convert_to_tensor, inputs))))
-        return list(predict(network, *inputs, len(inputs[0]), flow=self.flow, verbose=0))
+        with access(self.flow):
+            function = network.function if self.eager or not inputs else network.program
+            return _arrays(list(function(*map(ops.convert_to_tensor, inputs))))
 
 
-class _Network(keras.Model):
-    """The network of a coupling or of a distribution as a model, which compiles."""
+class _Network:
+    """The network of a coupling or of a distribution as a function of tensors."""
 
     def __init__(self, layer, index):
-        super().__init__(name=f"{layer.name}_network", dtype=layer.dtype_policy)
-        self.layer, self.index, self.built = layer, index, True
+        self.layer, self.index = layer, index
+        self.is_shift = isinstance(layer, IntegerCoupling)
 
-    def call(self, *inputs):
-        if isinstance(self.layer, IntegerCoupling):
-            return (self.layer.shift(*inputs),)
-        return self.layer.distribution(*inputs)
+    def function(self, *inputs):
+        return (self.layer.shift(*inputs),) if self.is_shift else self.layer.distribution(*inputs)
+
+    @functools.cached_property
+    def program(self):
+        """The compiled function."""
+        return native.program(self.function, self.layer.variables)
 
 
 def _arrays(tensors):

@@ -102,7 +102,7 @@ class DenseNet(_Network):
 
 @register
 class GroupNorm(layers.GroupNormalization):
-    """`keras.layers.GroupNormalization` with as many groups, up to `groups`, as divide the channels.
+    """`keras.layers.GroupNormalization`; the most groups, up to `groups`, that divide the channels.
 
     >>> y = GroupNorm(8)(x)
     """

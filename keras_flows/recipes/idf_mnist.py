@@ -1,7 +1,8 @@
 """IDF (1905.07376) on MNIST: exact bits/dim of a lossless compressor.
 
-The default model trains for an hour on a CPU core: TODO. The last --holdout of the training pictures choose the
-best epoch. Bits/dim are reported on the 10,000 test pictures. Pictures and metrics.json go to --out.
+The default model is small: an hour of one CPU core. The last --holdout of the training pictures
+choose the best epoch. Bits/dim are reported on the 10,000 test pictures: no noise is added, so they
+are exact, and a coder reaches them. Pictures and metrics.json go to --out.
 """
 
 from keras_flows.recipes.parts.idf_options import SETTINGS, add_idf_options, build_idf
