@@ -8,10 +8,11 @@ import pytest
 from keras import ops
 
 from keras_flows.core import lipschitz
-from keras_flows.layers import chain
+from keras_flows.layers import DiscretizedLogistic, chain
 from keras_flows.layers.base_coupling import BaseCoupling
 from keras_flows.models import (
     IAF,
+    IDF,
     MAF,
     NICE,
     Glow,
@@ -32,6 +33,7 @@ FLOWS = {
     "Jet": lambda: Jet((4, 4, 1), steps=2, patch=2, hidden=4, blocks=1),
     "MAF": lambda: MAF(6, steps=2, hidden=(8,)),
     "IAF": lambda: IAF(6, steps=2, hidden=(8,)),
+    "IDF": lambda: IDF(levels=1, steps=2, parts=2, blocks=1, **SMALL),
     # Patches of one number: as many patches as dimensions.
     "TarFlow": lambda: TarFlow((2, 3, 1), steps=2, patch=1, hidden=4, blocks=1, noise="uniform"),
 }
@@ -67,7 +69,7 @@ def counted(flow, monkeypatch):
         elif isinstance(layer, CausalTransformer):
             count(layer, "call")
             count(layer, "step")
-        elif isinstance(layer, BaseCoupling):
+        elif isinstance(layer, (BaseCoupling, DiscretizedLogistic)) and layer.net is not None:
             count(layer.net, "call")
         elif isinstance(layer, (keras.Sequential, LipschitzMLP)):
             count(layer, "call")

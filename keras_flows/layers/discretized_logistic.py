@@ -13,7 +13,8 @@ from keras_flows.layers.logistic_bins import log_mass, logit_cdf, rounded_quanti
 
 BROAD = 2.0**-10  # weight of the broad logistic of a mixture
 CENTER, BOUND = 0.5, 5.0  # log scales are within CENTER +- BOUND
-START = 2.75  # so that log scales start at about 3
+LOG_SCALE = 3.0  # at the start, without data
+WEIGHT_SLOPE = 4.0  # logits of weights for each unit of a parameter, so that they train faster
 
 
 @register
@@ -42,7 +43,9 @@ class DiscretizedLogistic(FlowLayer):
     of one channel side by side: means, log scales and, with 2 components or
     more, logits of the weights. A mixture also has a fixed broad logistic of
     weight 2^-10, so that each bin has a mass that a float can resolve, and
-    `decode` finds the integer again.
+    `decode` finds the integer again. `adapt` sets where means and scales start
+    from a first batch, once: each component takes an equal share of the sorted
+    integers of a channel. Parameters are differences from there.
 
     Shapes: z `(batch, ..., channels)` to the same; the log-det `(batch,)` is
     in nats. Raises ValueError for parameters of another shape. Papers: IDF
@@ -82,6 +85,7 @@ class DiscretizedLogistic(FlowLayer):
         self.conditions = len(condition)
         self.size = known_size(self, shape)
         self.latent_dims = math.prod(shape[1:]) if None not in shape[1:] else None
+        self._add_start()
         expected = (*shape[1:-1], self.parameters(self.size))
         self.input_spec = fixed_last_axis(self.size)
         if not condition:
@@ -94,6 +98,42 @@ class DiscretizedLogistic(FlowLayer):
                 f"The parameters of '{self.name}' must have the shape {(None, *expected)}. "
                 f"Received: shape {self.net_shape}."
             )
+
+    def _add_start(self):
+        """Means, and log scales before they are bounded, at which all components start."""
+        spread = self.levels * ((np.arange(self.components) + 0.5) / self.components - 0.5)
+        start = _start(spread, np.full(self.components, LOG_SCALE))
+        self.start = self.add_weight(
+            name="start",
+            shape=(2, self.size, self.components),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(
+                np.broadcast_to(start[:, None], shape), dtype
+            ),
+            trainable=False,
+        )
+        self.adapted = self.add_weight(
+            name="adapted", shape=(), dtype="int32", initializer="zeros", trainable=False
+        )
+
+    @property
+    def needs_adapt(self):
+        return not self.built or not ops.convert_to_numpy(self.adapted)
+
+    def adapt(self, inputs):
+        """Sets where the components start, from one batch, once."""
+        if not self.built:
+            self.build(keras.tree.map_structure(lambda t: tuple(t.shape), inputs))
+        if not self.needs_adapt:
+            return
+        z = inputs[0] if self.conditions else inputs
+        z = np.sort(np.reshape(ops.convert_to_numpy(z), (-1, self.size)).astype("float64"), axis=0)
+        if len(z) >= self.components:
+            shares = np.array_split(z, self.components)
+            means, stds = (np.stack([f(v, axis=0) for v in shares], -1) for f in (np.mean, np.std))
+            # Components that begin alike would stay alike.
+            apart = 0.25 * np.arange(self.components)
+            self.start.assign(_start(means, np.log(np.maximum(0.8 * stds, 0.1)) + apart))
+        self.adapted.assign(1)
 
     def _params_shape(self, condition):
         if self.net is None:
@@ -116,12 +156,12 @@ class DiscretizedLogistic(FlowLayer):
         params = self._raw_params(*condition)
         shape = (*ops.shape(params)[:-1], self.size, self.kinds, self.components)
         mean, raw, *logits = ops.unstack(ops.reshape(params, shape), axis=-2)
-        spread = (np.arange(self.components) + 0.5) / self.components - 0.5
-        means = self.levels * (mean + ops.convert_to_tensor(spread, params.dtype))
-        log_scales = CENTER + BOUND * ops.tanh((raw + START) / BOUND)
+        start = ops.convert_to_tensor(self.start)
+        means = start[0] + self.levels * mean
+        log_scales = CENTER + BOUND * ops.tanh(start[1] + raw)
         if not logits:
             return means, log_scales, ops.zeros_like(means)
-        weights = ops.log_softmax(logits[0], axis=-1) + math.log1p(-BROAD)
+        weights = ops.log_softmax(WEIGHT_SLOPE * logits[0], axis=-1) + math.log1p(-BROAD)
         one, scale = ops.zeros_like(means[..., :1]), math.log(self.levels / 2)
         pairs = (means, 0.0), (log_scales, scale), (weights, math.log(BROAD))
         return tuple(ops.concatenate([part, one + value], axis=-1) for part, value in pairs)
@@ -161,3 +201,9 @@ class DiscretizedLogistic(FlowLayer):
 
 def _log_prior(u):
     return -FlowLayer.sum(ops.softplus(u) + ops.softplus(-u))
+
+
+def _start(means, log_scales):
+    """The value of `start` for these means and log scales, as float32."""
+    inner = np.clip((log_scales - CENTER) / BOUND, -0.95, 0.95)
+    return np.stack([means, np.arctanh(inner)]).astype("float32")

@@ -2,10 +2,12 @@
 
 The default model is small: an hour of one CPU core. The last --holdout of the training pictures
 choose the best epoch. Bits/dim are reported on the 10,000 test pictures: no noise is added, so they
-are exact, and a coder reaches them. Pictures and metrics.json go to --out.
+are exact, and a coder reaches them. metrics.json has them beside the sizes of the same pictures as
+PNG, WebP, JPEG XL and xz. Pictures and the model go to --out.
 """
 
 from keras_flows.recipes.parts.idf_options import SETTINGS, add_idf_options, build_idf
+from keras_flows.recipes.parts.lossless_sizes import compared
 from keras_flows.training.image_data import mnist
 from keras_flows.training.image_run import image_parser, train_on_images
 from keras_flows.training.script import script
@@ -17,18 +19,20 @@ def parser():
     p = image_parser(
         __doc__,
         NAME,
-        epochs=30,
-        batch_size=64,
-        learning_rate=2e-3,
+        epochs=100,
+        batch_size=32,
+        learning_rate=3e-3,
         rows=10,
         columns=10,
         temperature=1.0,
         holdout=2000,
-        optimizer="adamax",
-        schedule="cosine",
-        warmup=200,
+        steps_per_epoch=500,
+        warmup=100,
+        ema=0.998,
     )
-    add_idf_options(p, level=2, depth=4, hidden=64, blocks=4, parts=4, mixture=3)
+    add_idf_options(
+        p, level=2, depth=1, hidden=32, blocks=2, parts=8, mixture=3, prior_hidden=64, norm="none"
+    )
     return p
 
 
@@ -38,4 +42,5 @@ def build(args):
 
 @script(NAME, parser)
 def main(args):
-    train_on_images(NAME, args, mnist(args), lambda: build(args), SETTINGS)
+    data = mnist(args)
+    train_on_images(NAME, args, data, lambda: build(args), SETTINGS, more_metrics=compared(args))
