@@ -9,23 +9,23 @@ from keras import ops
 from keras_flows.core.flow_layer import FlowLayer, register, serialize_shared
 from keras_flows.core.ledger import Ledger
 from keras_flows.core.shapes import fixed_last_axis, is_shape, known_size
-from keras_flows.layers.logistic_bins import log_mass, logit_cdf, rounded_quantile
+from keras_flows.layers.logistic_bins import log_mass, to_integer, to_latent
 
 BROAD = 2.0**-10  # weight of the broad logistic of a mixture
 CENTER, BOUND = 0.5, 5.0  # log scales are within CENTER +- BOUND
 LOG_SCALE = 3.0  # at the start, without data
-WEIGHT_SLOPE = 4.0  # logits of weights for each unit of a parameter, so that they train faster
 
 
 @register
 class DiscretizedLogistic(FlowLayer):
-    """Integers to a logistic latent: u = logit(F(z)), log-det = log P(z) - log p(u).
+    """Integers to a logistic latent: u = (z - mean) / scale, log-det = log P(z) - log p(u).
 
     P(z) = F(z + 1/2) - F(z - 1/2) is the mass of the bin of z, F the
     distribution function of a logistic or of a mixture, p the standard
     logistic density. With `StandardLogistic` as the prior, log_prob of a flow
     is then exactly the log probability of its integers. `decode` is the
-    rounded quantile, so that samples are integers.
+    rounded quantile, so that samples are integers. For mixtures u is a number
+    of the interval that belongs to z, see `logistic_bins.to_integer`.
 
     Takes one of
 
@@ -37,15 +37,16 @@ class DiscretizedLogistic(FlowLayer):
     Args:
         components: logistics of the mixture.
         net: Keras layer or model from kept / levels to the parameters.
-        levels: number of values of a pixel. Means are in units of it.
+        levels: number of values of a pixel.
 
     The parameters are `parameters(channels)` numbers for each position, those
     of one channel side by side: means, log scales and, with 2 components or
     more, logits of the weights. A mixture also has a fixed broad logistic of
-    weight 2^-10, so that each bin has a mass that a float can resolve, and
-    `decode` finds the integer again. `adapt` sets where means and scales start
+    weight 2^-10, so that each bin has a mass that a float resolves, and
+    `decode` gives the integer back. `adapt` sets where means and scales start
     from a first batch, once: each component takes an equal share of the sorted
-    integers of a channel. Parameters are differences from there.
+    integers of a channel. Parameters are differences from there, those of a
+    mean in units of its scale at the start.
 
     Shapes: z `(batch, ..., channels)` to the same; the log-det `(batch,)` is
     in nats. Raises ValueError for parameters of another shape. Papers: IDF
@@ -157,11 +158,12 @@ class DiscretizedLogistic(FlowLayer):
         shape = (*ops.shape(params)[:-1], self.size, self.kinds, self.components)
         mean, raw, *logits = ops.unstack(ops.reshape(params, shape), axis=-2)
         start = ops.convert_to_tensor(self.start)
-        means = start[0] + self.levels * mean
-        log_scales = CENTER + BOUND * ops.tanh(start[1] + raw)
+        # A step of the optimizer moves a mean by a part of its scale: a narrow one stays in place.
+        means = start[0] + ops.exp(CENTER + BOUND * ops.tanh(start[1])) * mean
+        log_scales = CENTER + BOUND * ops.tanh(start[1] + raw / BOUND)
         if not logits:
             return means, log_scales, ops.zeros_like(means)
-        weights = ops.log_softmax(WEIGHT_SLOPE * logits[0], axis=-1) + math.log1p(-BROAD)
+        weights = ops.log_softmax(logits[0], axis=-1) + math.log1p(-BROAD)
         one, scale = ops.zeros_like(means[..., :1]), math.log(self.levels / 2)
         pairs = (means, 0.0), (log_scales, scale), (weights, math.log(BROAD))
         return tuple(ops.concatenate([part, one + value], axis=-1) for part, value in pairs)
@@ -179,13 +181,13 @@ class DiscretizedLogistic(FlowLayer):
         z, *condition = x if self.conditions else [x]
         distribution = self.distribution(*condition)
         # Prior and log-det cancel in the gradient, too.
-        u = ops.stop_gradient(logit_cdf(z, *distribution))
+        u = ops.stop_gradient(to_latent(z, *distribution))
         return u, self.sum(log_mass(z, *distribution)) - _log_prior(u)
 
     def decode(self, u):
         u, *condition = u if self.conditions else [u]
         distribution = self.distribution(*condition)
-        z = rounded_quantile(u, *distribution)
+        z = to_integer(u, *distribution)
         return z, _log_prior(u) - self.sum(log_mass(z, *distribution))
 
     def get_config(self):
