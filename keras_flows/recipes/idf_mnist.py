@@ -21,7 +21,7 @@ def parser():
         NAME,
         epochs=100,
         batch_size=32,
-        learning_rate=3e-3,
+        learning_rate=2e-3,
         rows=10,
         columns=10,
         temperature=1.0,
