@@ -15,6 +15,7 @@ from benchmarks import gpu
 from benchmarks.contenders import glow_keras
 from benchmarks.gpu import report as gpu_report
 from benchmarks.gpu import steps as gpu_steps
+from benchmarks.workers import gpu as worker
 from tests.numeric import perturb
 
 ROOT = Path(gpu.__file__).parents[2]
@@ -106,6 +107,29 @@ def test_the_floor_of_the_blogs_glow_trains_its_networks():
     floor.compile(keras.optimizers.Adam(1e-2))
     losses = floor.fit(pixels(), epochs=3, verbose=0).history["loss"]
     assert losses[2] < losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_all_contenders_compute_in_the_same_precision(mixed, monkeypatch):
+    policies = {}
+
+    def recorded(name, build):
+        def builder(**sizes):
+            policies[name] = keras.config.dtype_policy().name
+            return build(**sizes)
+
+        return builder
+
+    names = ["flow", "floor"] + ["step", "unrolled"] * (keras.backend.backend() == "jax")
+    for name in names:
+        monkeypatch.setitem(worker.BUILDERS, name, recorded(name, worker.BUILDERS[name]))
+    before = keras.config.dtype_policy()
+    try:
+        for name in names:
+            worker.steps(name, {**SMALL, "depth": 1}, batch=2, steps=12, warmup=1, mixed=mixed)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert policies == dict.fromkeys(names, "mixed_bfloat16" if mixed else "float32")
 
 
 @pytest.mark.parametrize("stage", gpu.RUNS)

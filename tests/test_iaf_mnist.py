@@ -11,7 +11,8 @@ import pytest
 from keras import ops
 
 from keras_flows import datasets
-from keras_flows.models.iaf_vae import POSTERIORS, VAE, log_mean_weight
+from keras_flows.models.iaf_vae import POSTERIORS, VAE
+from keras_flows.models.variational import log_mean_weight
 from keras_flows.recipes import iaf_mnist
 
 ROOT = Path(__file__).parents[1]

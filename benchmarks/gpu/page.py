@@ -3,7 +3,7 @@
 RUNS = {
     "nice": "NICE on MNIST, blog",
     "nice_paper": "NICE on MNIST, paper",
-    "faces": "Glow on 64x64 faces, blog",
+    "faces": "Glow on 64x64 faces",
     "cifar10": "Glow on CIFAR-10, paper",
 }
 PUBLISHED = {
@@ -75,7 +75,8 @@ def page(summary):
             f"Matrix rate: {number(summary['matrix_tflops'], 1)} TFLOP/s, products of "
             f"{summary['matrix_size']} x {summary['matrix_size']} in bfloat16. `flow` and `floor` "
             "(the networks alone) run in `fit`; `step` is the step that `fit` compiles, in a plain "
-            "loop; `by_hand` is the same Glow without Keras in that loop.",
+            "loop; `unrolled` is that step with unstacked layers; `by_hand` is the same Glow "
+            "without Keras in that loop.",
             table(STEPS_HEADER, [steps_row(*item) for item in summary["steps"].items()]),
         ]
     for name, run in {**summary["runs"], **summary["unfinished"]}.items():

@@ -26,8 +26,8 @@ RESULTS = "steps.json"
 
 
 def contenders(backend):
-    """The flow, its floor and, if JAX is installed, its step without `fit` and a Glow by hand."""
-    names = ["flow", *(["step"] if backend == "jax" else []), "floor"]
+    """The flow, its floor; on JAX its step without `fit`; if JAX is installed, a Glow by hand."""
+    names = ["flow", *(["step", "unrolled"] if backend == "jax" else []), "floor"]
     return [*names, "by_hand"] if importlib.util.find_spec("jax") else names
 
 

@@ -15,11 +15,25 @@ from keras import ops
 from benchmarks.contenders import glow_keras
 from benchmarks.training_loops import keras as keras_steps
 from keras_flows.core.cost import multiply_adds
+from keras_flows.core.repeats import stacking
 from keras_flows.plots.grids import grid, write_png
 from keras_flows.training.machine import device
 
 RATE = 1e-4  # that of the blog series
-BUILDERS = {"flow": glow_keras.blog, "step": glow_keras.blog, "floor": glow_keras.blog_floor}
+
+
+def unrolled(**sizes):
+    """The blog's Glow whose steps are traced one after another, not stacked in a loop."""
+    with stacking(False):
+        return glow_keras.blog(**sizes)
+
+
+BUILDERS = {
+    "flow": glow_keras.blog,
+    "step": glow_keras.blog,
+    "unrolled": unrolled,
+    "floor": glow_keras.blog_floor,
+}
 
 
 def ceiling(size, sizes):
@@ -45,21 +59,22 @@ def matrix_rate(size, products=20, rounds=5):
 def steps(contender, sizes, batch, steps, warmup, mixed):
     """Pictures a second of one contender's training steps after the warm-up, on random pictures.
 
-    "flow" is the package's Glow in `fit`; "step" is its compiled step in a loop without `fit`;
-    "by_hand" is the Glow of `glow_blog_raw_jax` in the same loop; "floor" is the networks alone
-    in `fit`.
+    "flow" is the package's Glow in `fit`; "step" is its compiled step in a loop without `fit`,
+    "unrolled" the same with unstacked steps; "by_hand" is the Glow of `glow_blog_raw_jax` in the
+    same loop; "floor" is the networks alone in `fit`.
     """
     keras.utils.set_random_seed(0)
-    if mixed:
-        keras.config.set_dtype_policy("mixed_bfloat16")
+    policy = "mixed_bfloat16" if mixed else "float32"
+    keras.config.set_dtype_policy(policy)
     shape = ((warmup + steps) * batch, *sizes["image_shape"])
     x = np.random.default_rng(0).integers(256, size=shape, dtype="uint8")
     if contender == "by_hand":
         run = by_hand(x, batch, sizes, mixed)
-    elif contender == "step":
+    elif contender in ("step", "unrolled"):
         run = compiled_step(BUILDERS[contender](**sizes), x, batch)
     else:
-        run = keras_steps.measure(BUILDERS[contender], x, batch, sizes, {"learning_rate": RATE})
+        adam = {"learning_rate": RATE}
+        run = keras_steps.measure(BUILDERS[contender], x, batch, sizes, adam, policy)
     times, losses = run["times"], run["losses"]
     return {
         "pictures_per_s": batch * steps / (times[-1] - times[warmup]),

@@ -78,7 +78,14 @@ class KeepsState:
         unique_paths(self.variables)
         super()._track_variables()
 
-    # Only Keras' JAX trainer calls the methods below.
+    # Only Keras' JAX trainer uses what follows.
+
+    def __setattr__(self, name, value):
+        # Keras' `__setattr__` would copy the state's lists of arrays after each step.
+        if name == "_jax_state":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def _purge_model_variables(self, **parts):
         """Would remove the values of the variables; here they stay."""

@@ -1,5 +1,6 @@
-"""One builder for each paper, which returns a `keras_flows.Flow`; and a VAE."""
+"""One builder for each paper, which returns a `keras_flows.Flow`; and two VAEs."""
 
+from keras_flows.models.fvae import FVAE
 from keras_flows.models.glow import Glow
 from keras_flows.models.iaf import IAF
 from keras_flows.models.iaf_vae import VAE
@@ -14,6 +15,7 @@ from keras_flows.models.residual import ResidualFlow
 from keras_flows.models.tarflow import TarFlow
 
 __all__ = [
+    "FVAE",
     "IAF",
     "IDF",
     "MAF",

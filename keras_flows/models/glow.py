@@ -45,6 +45,7 @@ def Glow(
     classes=None,
     conditional_prior=True,
     learn_top=True,
+    squeeze_first=True,
     seed=None,
     name="glow",
 ):
@@ -70,16 +71,19 @@ def Glow(
         hidden: channels of the coupling networks.
         levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
         noise: "uniform", dequantization of integers, which defines bits/dim;
-            or "blog": floats in [0, 1] and noise of half a bin, which does not.
+            "blog": floats in [0, 1] and noise of half a bin, which does not;
+            or None: real numbers, such as the latents of an autoencoder.
         classes: number of classes of a class-conditional flow. The mean and
             scale of the last scale then depend on the class, `flow.fit([x, labels])`.
         conditional_prior: whether the mean and scale of the channels split off
             depend on the channels kept; otherwise their prior is N(0, 1).
         learn_top: whether the last scale has a learned mean and scale for each channel.
+        squeeze_first: whether the first scale squeezes too. Without it the sides
+            are divisible by 2**(levels - 1), as for latents with many channels.
         seed: integer that fixes permutations and noise.
 
     Shapes: `(batch, *image_shape)` to `(batch, dims)`. Log-likelihoods in
-    nats. Raises ValueError for sides not divisible by 2**levels and for
+    nats. Raises ValueError for sides that cannot be halved so often and for
     unknown options.
 
     >>> flow = Glow((32, 32, 3), variant="paper", steps=8)
@@ -89,17 +93,18 @@ def Glow(
         raise ValueError(f"variant is 'blog' or 'paper'. Received: variant={variant!r}.")
     received = {"steps": steps, "coupling": coupling, "permutation": permutation}
     options = {**VARIANTS[variant], **{k: v for k, v in received.items() if v is not None}}
-    check_sides("Glow", image_shape, levels, squeezes=levels)
+    check_sides("Glow", image_shape, levels, squeezes=levels - (not squeeze_first))
     check_sizes("Glow", {"steps": steps, "classes": classes}, hidden=hidden)
     _check_permutation(options["permutation"])
     x, h = pixels(image_shape, levels_per_channel, noise, seed)
-    h = Rescale(-2 * options["offset"], options["offset"])(h)
+    if noise is not None:
+        h = Rescale(-2 * options["offset"], options["offset"])(h)
     label = keras.Input((), dtype="int32", name="label") if classes else None
     step_options = {"scale": scale, "paper": variant == "paper"}
     step_options |= {name: options[name] for name in ("coupling", "permutation")}
     parts = []
     for level in range(levels):
-        h = Squeeze()(h)
+        h = Squeeze()(h) if level or squeeze_first else h
         layers = []
         for i in range(options["steps"]):
             step_seed = None if seed is None else [seed, level, i]

@@ -4,12 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.backend.devices import batch_mean
-from keras_flows.backend.state import KeepsState
 from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.flow.prediction import predict
 from keras_flows.models.posterior import POSTERIORS, make_posterior
 from keras_flows.models.sizes import check_dims, check_sizes, widths
+from keras_flows.models.variational import VariationalModel
 from keras_flows.priors import StandardNormal
 
 # Names that two arguments have in the configs of files saved by earlier versions.
@@ -17,7 +16,7 @@ RENAMED = {"depth": "steps", "width": "posterior_hidden"}
 
 
 @register
-class VAE(KeepsState, keras.Model):
+class VAE(VariationalModel):
     """Variational autoencoder of pictures whose pixels are binarized at random in every pass.
 
     p(z) = N(0, I), p(x|z) = Bernoulli(decoder(z)), q(z|x) = posterior(z | encoder(x)). The
@@ -64,8 +63,6 @@ class VAE(KeepsState, keras.Model):
         seed=None,
         **kwargs,
     ):
-        # Densities in the variable dtype, also under a mixed policy.
-        kwargs.setdefault("dtype", keras.config.dtype_policy().variable_dtype)
         super().__init__(**kwargs)
         check_dims("VAE", dims)
         check_sizes("VAE", steps=steps, latent=latent)
@@ -90,12 +87,10 @@ class VAE(KeepsState, keras.Model):
         self.prior = StandardNormal()
         self.prior.build((None, latent))
         self.noise = keras.random.SeedGenerator(seed)
-        self.trackers = [keras.metrics.Mean(name=name) for name in ("log_likelihood", "kl")]
         self.built = True
 
-    def call(self, pixels):
-        x = self.binarize(pixels)
-        return self._terms(x, self.context(x))
+    def prepare(self, pixels):
+        return self.binarize(pixels)
 
     def binarize(self, pixels):
         """Pixels 0..255 binarized at random: 1 with probability pixel / 255, else 0."""
@@ -112,38 +107,9 @@ class VAE(KeepsState, keras.Model):
         logits = ops.cast(self.decoder(z), self.variable_dtype)
         return FlowLayer.sum(x * logits - ops.softplus(logits))
 
-    def _terms(self, x, context):
+    def draw_terms(self, x, context):
         z, log_q = self.posterior.sample_with_log_prob(context=context, seed=self.noise)
         return self.likelihood(x, z), log_q - self.prior.log_prob(z)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        weight = 1.0 if sample_weight is None else ops.cast(sample_weight, self.variable_dtype)
-        log_likelihood, kl = (weight * term for term in y_pred)
-        for tracker, term in zip(self.trackers, (log_likelihood, kl)):
-            tracker.update_state(term)
-        if training and self.free_nats:
-            kl = ops.maximum(ops.mean(kl), self.free_nats)
-        return batch_mean(kl - log_likelihood)
-
-    def terms(self, pixels, samples, batch_size=1000):
-        """The two terms of a call for `samples` draws of z of each picture, `(samples, n)` each.
-
-        Each picture is binarized once, for all its draws of z.
-        """
-        batches = []
-        for i in range(0, len(pixels), batch_size):
-            x = self.binarize(ops.convert_to_tensor(pixels[i : i + batch_size]))
-            context = self.context(x)
-            draws = [self._terms(x, context) for _ in range(samples)]
-            batches.append([np.stack([_numpy(term) for term in terms]) for terms in zip(*draws)])
-        return tuple(np.concatenate(terms, axis=1) for terms in zip(*batches))
-
-    def log_prob(self, pixels, samples=128, batch_size=1000):
-        """log p(x) of each picture in nats, by importance sampling from the posterior.
-
-        On average this is a lower bound, which rises to the true value with `samples`.
-        """
-        return log_mean_weight(*self.terms(pixels, samples, batch_size))
 
     def sample(self, n, temperature=1.0, seed=None, batch_size=None):
         """`n` samples from the prior, as the probability of each pixel to be white."""
@@ -168,13 +134,6 @@ class VAE(KeepsState, keras.Model):
     def from_config(cls, config, custom_objects=None):
         config = {RENAMED.get(name, name): value for name, value in config.items()}
         return super().from_config(config, custom_objects)
-
-
-def log_mean_weight(log_likelihood, kl):
-    """log of the mean over draws of p(x|z) p(z) / q(z|x), from terms of shape `(samples, n)`."""
-    weights = log_likelihood.astype("float64") - kl
-    highest = weights.max(axis=0)
-    return highest + np.log(np.mean(np.exp(weights - highest), axis=0))
 
 
 def _dense(inputs, hidden, activation, outputs=None, name=None):

@@ -27,8 +27,11 @@ def pixels(image_shape, levels_per_channel, noise, seed):
 
     noise="uniform" takes integers and adds noise of one bin, so that bits/dim
     are defined. noise="blog" takes floats in [0, 1] and adds the noise of the
-    blog series, in training only.
+    blog series, in training only. noise=None takes real numbers as they are.
     """
+    if noise is None:
+        x = keras.Input(image_shape, name="x")
+        return x, x
     if noise == "uniform":
         dtype = "uint8" if levels_per_channel <= 256 else "int32"
         x = keras.Input(image_shape, dtype=dtype, name="x")
@@ -42,7 +45,7 @@ def pixels(image_shape, levels_per_channel, noise, seed):
         x = keras.Input(image_shape, name="x")
         # The blog's pixels lie in [-1, 1], where this is U(0, 1/256).
         return x, UniformNoise(0.0, 1 / 512, seed=seed)(x)
-    raise ValueError(f"noise is 'uniform' or 'blog'. Received: noise={noise!r}.")
+    raise ValueError(f"noise is 'uniform', 'blog' or None. Received: noise={noise!r}.")
 
 
 def flat(parts):

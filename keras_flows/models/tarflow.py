@@ -51,6 +51,7 @@ def TarFlow(
         noise: "gaussian": the flow takes floats in [0, 1] and is trained with
             noise, which `sample` removes: the paper's choice for samples.
             "uniform": it takes integers and dequantizes them, for bits/dim.
+            None: real numbers, such as the latents of an autoencoder.
         noise_std: standard deviation of Gaussian noise, in pixels from -1 to 1
             as in the paper.
         alpha: for uniform noise: apply `Logit(alpha)` to the pixels instead of
@@ -70,19 +71,18 @@ def TarFlow(
     >>> flow.compile("adamw"); flow.fit(pictures / 255, labels)
     >>> flow.sample(10, labels=np.arange(10), guidance=2.0)
     """
-    if noise not in ("gaussian", "uniform"):
-        raise ValueError(f"noise is 'gaussian' or 'uniform'. Received: noise={noise!r}.")
+    if noise not in ("gaussian", "uniform", None):
+        raise ValueError(f"noise is 'gaussian', 'uniform' or None. Received: noise={noise!r}.")
     check_image_shape("TarFlow", image_shape)
     optional = {"heads": heads, "classes": classes}
     check_sizes("TarFlow", optional, steps=steps, hidden=hidden, blocks=blocks)
-    if alpha is not None and noise == "gaussian":
+    if alpha is not None and noise != "uniform":
         raise ValueError(f"alpha is for noise='uniform'. Received: alpha={alpha}, noise={noise!r}.")
-    if noise == "uniform":
-        x, h = pixels(image_shape, levels_per_channel, "uniform", seed)
-    else:
-        x = keras.Input(image_shape, name="x")
-        h = GaussianNoise(noise_std / 2, seed=seed)(x)
-    h = Rescale(2.0, -1.0)(h) if alpha is None else Rescale(0.2)(Logit(alpha)(h))
+    x, h = pixels(image_shape, levels_per_channel, noise if noise == "uniform" else None, seed)
+    if noise == "gaussian":
+        h = GaussianNoise(noise_std / 2, seed=seed)(h)
+    if noise is not None:
+        h = Rescale(2.0, -1.0)(h) if alpha is None else Rescale(0.2)(Logit(alpha)(h))
     h = Patchify(patch)(h)
     label = keras.Input((), dtype="int32", name="label") if classes else None
     context = [ClassVector(classes, drop_labels, seed)(label)] if classes else []

@@ -17,13 +17,14 @@ import argparse
 import numpy as np
 
 from keras_flows.core.cost import trainable_parameters
-from keras_flows.files import write_json, written_whole
+from keras_flows.files import write_json
 from keras_flows.models.iaf_vae import POSTERIORS, VAE
 from keras_flows.recipes.parts.vae_figures import draw, mean_and_error, measure, plot
 from keras_flows.training.arguments import not_negative, positive
-from keras_flows.training.callbacks import Checkpoint, RollbackOnCollapse
+from keras_flows.training.callbacks import RollbackOnCollapse
 from keras_flows.training.image_data import mnist_vectors
 from keras_flows.training.image_run import add_holdout
+from keras_flows.training.model_checkpoint import ModelCheckpoint, save, with_weights
 from keras_flows.training.optimizers import make_optimizer, set_up
 from keras_flows.training.options import run_parser
 from keras_flows.training.run import METRICS, Run, provenance
@@ -75,26 +76,6 @@ def load(args):
     return data.train, data.validation, 255 * white.astype("uint8")
 
 
-class VAECheckpoint(Checkpoint):
-    """A `Checkpoint` of a `VAE`."""
-
-    def _save_best(self, model):
-        save(with_weights(model, self.best_weights), self.folder / "best.keras")
-        self._best_unsaved = False
-
-
-def with_weights(model, weights):
-    """A copy of the model with these weights, without its optimizer and the state of its noise."""
-    copy = VAE.from_config(model.get_config())
-    copy.set_weights(weights)
-    return copy
-
-
-def save(model, path):
-    with written_whole(path) as partial:
-        model.save(partial)
-
-
 def build(args, posterior):
     return VAE(
         DIMS,
@@ -113,7 +94,7 @@ def train(args, posterior, pictures, validation):
     """The model of the best epoch and its run, which has a folder of its own in --out."""
     args = argparse.Namespace(**{**vars(args), "posterior": posterior, "out": args.out / posterior})
     settings = ("posterior", "holdout", *MODEL)
-    run = Run(NAME, args, (pictures, validation), settings, checkpoint=VAECheckpoint)
+    run = Run(NAME, args, (pictures, validation), settings, checkpoint=ModelCheckpoint)
     model = run.flow(lambda: build(args, posterior), len(pictures))
     print(f"Posterior {posterior}: {trainable_parameters(model)} parameters.")
     model = run.train(model, pictures, validation, [RollbackOnCollapse()])

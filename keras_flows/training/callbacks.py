@@ -54,7 +54,7 @@ class SampleGrid(keras.callbacks.Callback):
         super().__init__()
         self.path, self.temperature, self.image_shape = str(path), temperature, image_shape
         self.rows, self.columns, self.seed = rows, columns, seed
-        self.options = {"context": context, **options}
+        self.options = options if context is None else {"context": context, **options}
 
     def set_model(self, model):
         """Raises a ValueError if the grid would be too large, before the first epoch."""

@@ -109,6 +109,10 @@ class Run:
         out = self.args.out
         with written_whole(out / f"{self.name}.keras") as partial:
             type(flow)(flow.encoder, flow.prior, name=flow.name).save(partial)
+        self.write_metrics(flow, metrics)
+
+    def write_metrics(self, flow, metrics):
+        """Writes `metrics.json`: the facts of the run, `metrics` and the history."""
         facts = {
             **provenance(self.args),
             "settings": self.checkpoint.settings,
@@ -118,7 +122,7 @@ class Run:
             "multiply_adds": multiply_adds(flow.encoder),
             "steps_per_epoch": self.steps_per_epoch,
         }
-        write_json(out / METRICS, {**facts, **metrics, "epochs": self.checkpoint.history})
+        write_json(self.args.out / METRICS, {**facts, **metrics, "epochs": self.checkpoint.history})
 
 
 def provenance(args):

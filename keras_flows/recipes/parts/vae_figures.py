@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from keras_flows.models.iaf_vae import log_mean_weight
+from keras_flows.models.variational import log_mean_weight
 from keras_flows.plots import figures
 from keras_flows.plots.grids import grid, write_png
 
