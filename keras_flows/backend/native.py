@@ -215,7 +215,6 @@ def compiled(function, *inputs):
         return jit(function)(*inputs)
 
 
-<<<<<<< HEAD
 @contextlib.contextmanager
 def float64():
     """A context in which the backend computes in float64 where dtypes say so.
@@ -232,8 +231,6 @@ def float64():
         yield
 
 
-=======
->>>>>>> idf
 def program(function, variables):
     """A compiled function of tensors `(batch, ...)`, for any batch size, without gradients.
 
