@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from benchmarks import contenders
-from benchmarks.contenders import BENCHMARKS, glow_keras, maf_keras, nice_keras, tarflow_keras
+from benchmarks.contenders import (
+    BENCHMARKS,
+    glow_keras,
+    maf_keras,
+    nice_keras,
+    residual_keras,
+    tarflow_keras,
+)
 from benchmarks.workers import sampling as sampling_worker
 from benchmarks.workers import training as worker
 from keras_flows.layers import CondActnorm, Coupling
@@ -22,6 +29,7 @@ VECTORS = {
     "maf": {"dims": 5, "steps": 2, "hidden": (8, 8)},
     "nsf": {"dims": 5, "steps": 2, "bins": 4, "tail_bound": 5.0, "hidden": 8, "blocks": 1},
 }
+RESIDUAL = {"image_shape": (4, 4, 2), "blocks": 2, "hidden": 4, "lipschitz": 0.9, "terms": 2}
 TOKENS = {
     "image_shape": (8, 8, 1),
     "patch": 4,
@@ -79,6 +87,24 @@ def test_the_tarflow_floor_is_its_transformers_and_trains_them():
     x = worker.images(BENCHMARKS["tarflow"], "synthetic", 4)[:, :8, :8]
     assert x.dtype == "uint8"
     assert_trains_all_weights(floor, x)
+
+
+@pytest.mark.slow
+def test_the_floor_of_a_residual_flow_is_its_networks_and_trains_them():
+    flow, floor = residual_keras.flow(**RESIDUAL), residual_keras.floor(**RESIDUAL)
+    nets = residual_keras.networks(flow)
+    assert len(nets) == 2 and count(floor) == sum(map(count, nets))
+    x = worker.images(BENCHMARKS["residual"], "synthetic", 4)[:, :4, :4, :2]
+    assert_trains_all_weights(floor, x)
+
+
+def test_a_residual_flow_of_normflows_has_the_networks_of_the_flow():
+    built, flow = Built("residual", "normflows", RESIDUAL), residual_keras.flow(**RESIDUAL)
+    # normflows has an activation before the first network and stores two numbers for each
+    # block's random length; the flow has an actnorm after the logits.
+    assert built.parameters == count(flow) + 1 + 2 * 2 - 2 * 2
+    x = worker.images(BENCHMARKS["residual"], "synthetic", 4)[:, :4, :4, :2]
+    assert 4 < built.loss(x) / (4 * 4 * 2) < 9
 
 
 def assert_trains_all_weights(floor, x):

@@ -168,4 +168,23 @@ BENCHMARKS = {
         levels=256,
         nets="causal transformers",
     ),
+    "residual": Benchmark(
+        title="residual flow: 32x32x3, a squeeze, 4 blocks of convolutions of 64 channels with "
+        "kernels of 3, 1 and 3, actnorm; series of 5 terms",
+        sizes={
+            "image_shape": (32, 32, 3),
+            "blocks": 4,
+            "hidden": 64,
+            "lipschitz": 0.9,
+            "terms": 5,
+        },
+        sample_shape=(32, 32, 3),
+        contenders={
+            **keras_contenders("residual_keras"),
+            **torch_peer("normflows", "residual_normflows"),
+        },
+        batch=16,
+        levels=256,
+        nets="networks in an ordinary residual net",
+    ),
 }

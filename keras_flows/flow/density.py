@@ -38,12 +38,14 @@ class Density:
         """log p(x) in nats and its standard error, two arrays with one number for each sample.
 
         The error comes from log-determinants that are estimated, such as those
-        of `Residual` in many dimensions. It is 0 if none is. The standard error
-        of the mean over n samples is `sqrt(sum(error**2)) / n`.
+        of `Residual` in many dimensions. It is 0 if none is.
 
         It is measured between probes, so it needs `eval_probes` of 2 or more. It
-        does not include the bias of a truncated series, nor the random length
-        of a roulette, which all samples of a batch share.
+        includes the random length of a roulette, which each probe has for
+        itself. It does not include the bias of a truncated series. All samples
+        of a batch share the lengths, so that their errors are not independent:
+        the standard error of the mean over n samples lies between
+        `sqrt(sum(error**2)) / n` and `sum(error) / n`.
         """
         x = self.inputs_spec.prepare(x, context)
         if "_log_prob_with_error" not in vars(self):

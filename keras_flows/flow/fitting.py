@@ -11,7 +11,30 @@ from keras_flows.flow.batched_data import first_batch
 from keras_flows.flow.reports import refresh
 
 
-class Fitting:
+class PortableCompile:
+    """Mixin for a `keras.Model`: what `compile` was called with can be loaded on any backend."""
+
+    def compile(self, *args, **kwargs):
+        self._jit_compile_option = kwargs.get("jit_compile", "auto")
+        super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if "jit_compile" in config:
+            # Keras saves the meaning of "auto" on this backend: torch would compile files from JAX.
+            config["jit_compile"] = self._jit_compile_option
+        # On torch Keras saves the name of a subclass that no other backend can load.
+        optimizer = config.get("optimizer")
+        if isinstance(optimizer, dict) and "backend.torch" in (optimizer["module"] or ""):
+            optimizer.update(module="keras.optimizers", registered_name=None)
+        return config
+
+
+class Fitting(PortableCompile):
     """The part of `Flow` that trains and evaluates."""
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
@@ -25,26 +48,12 @@ class Fitting:
                 "metrics. Measure others in a callback, with log_prob or sample. "
                 f"Received: {refused}."
             )
-        self._jit_compile_option = kwargs.get("jit_compile", "auto")
         super().compile(optimizer, **kwargs)
 
     def compile_from_config(self, config):
-        config = keras.saving.deserialize_keras_object(config)
         # Older files may have a loss, which had no effect; compile now refuses it.
         names = ("loss", "loss_weights", "metrics", "weighted_metrics")
-        self.compile(**{name: v for name, v in config.items() if name not in names})
-        self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if "jit_compile" in config:
-            # Keras saves the meaning of "auto" on this backend: torch would compile files from JAX.
-            config["jit_compile"] = self._jit_compile_option
-        # On torch Keras saves the name of a subclass that no other backend can load.
-        optimizer = config.get("optimizer")
-        if isinstance(optimizer, dict) and "backend.torch" in (optimizer["module"] or ""):
-            optimizer.update(module="keras.optimizers", registered_name=None)
-        return config
+        super().compile_from_config({name: v for name, v in config.items() if name not in names})
 
     def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.fit`. Calls `adapt` on the first batch, unless it was called before.

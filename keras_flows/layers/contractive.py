@@ -34,14 +34,18 @@ class Contractive(FlowLayer):
         probes=1,
         eval_terms=20,
         eval_probes=4,
+        eval_log_det=None,
         tolerance=None,
         max_iterations=500,
         seed=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if log_det not in METHODS:
-            raise ValueError(f"log_det is one of {METHODS}. Received: log_det={log_det!r}.")
+        if log_det not in METHODS or eval_log_det not in (None, *METHODS):
+            raise ValueError(
+                f"log_det and eval_log_det are each one of {METHODS}, eval_log_det None if it is "
+                f"the same. Received: log_det={log_det!r}, eval_log_det={eval_log_det!r}."
+            )
         counts = [1 if terms is None else terms, probes, eval_terms, eval_probes, max_iterations]
         if min(counts) < 1:
             raise ValueError(
@@ -49,7 +53,8 @@ class Contractive(FlowLayer):
                 f"Received: terms={terms}, probes={probes}, eval_terms={eval_terms}, "
                 f"eval_probes={eval_probes}, max_iterations={max_iterations}."
             )
-        self.log_det, self.terms, self.probes = log_det, terms, int(probes)
+        self.log_det, self.eval_log_det = log_det, eval_log_det
+        self.terms, self.probes = terms, int(probes)
         self.eval_terms, self.eval_probes = int(eval_terms), int(eval_probes)
         self.tolerance, self.max_iterations = tolerance, int(max_iterations)
         self.seed = seed
@@ -68,8 +73,10 @@ class Contractive(FlowLayer):
         for net in self.nets:
             self._check_net(net, tuple(shape), context)
         self.certificates = [self._certificate(net, i) for i, net in enumerate(self.nets)]
-        self.method = self._method(math.prod(shape[1:]))
-        if self.method != "exact":
+        dims = math.prod(shape[1:])
+        self.method = self._method(self.log_det, dims)
+        self.eval_method = self._method(self.eval_log_det or self.log_det, dims)
+        if not self.method == self.eval_method == "exact":
             self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def _check_net(self, net, shape, context):
@@ -97,16 +104,16 @@ class Contractive(FlowLayer):
             aggregation="mean",
         )
 
-    def _method(self, dims):
-        if self.log_det != "auto":
+    def _method(self, log_det, dims):
+        if log_det != "auto":
             bounded = all(hasattr(net, "bound") for net in self.nets)
-            if self.log_det == "roulette" and not bounded:
+            if log_det == "roulette" and not bounded:
                 raise ValueError(
                     "log_det='roulette' needs a network with a certified bound, such as "
                     "LipschitzMLP: by it the variance is finite. Take 'series' for others. "
                     f"Received: {[type(net).__name__ for net in self.nets]}."
                 )
-            return self.log_det
+            return log_det
         if dims <= EXACT_DIMS:
             return "exact"
         return "roulette" if all(hasattr(net, "bound") for net in self.nets) else "series"
@@ -153,14 +160,17 @@ class Contractive(FlowLayer):
 
     def _estimate(self, branch, x, certificate, sign=1.0):
         """The constants of an estimated log-determinant at x; None where it is exact."""
-        if self.method == "exact":
+        method = self.method if current().training else self.eval_method
+        if method == "exact":
             return None
         terms, probes = self._counts()
         noise = log_dets.rademacher(x, probes, self.seed_generator)
         extra, stop = 0, None
-        if self.method == "roulette":
+        if method == "roulette":
             stop = log_dets.stopping(ops.convert_to_tensor(certificate))
-            extra = log_dets.geometric(stop, self.seed_generator)
+            # A length for each probe, so that the variance between probes contains theirs.
+            shape = (probes,) if probes > 1 else ()
+            extra = log_dets.geometric(stop, self.seed_generator, shape)
         estimate = log_dets.estimate(branch, x, noise, probes, terms, extra, stop, sign)
         report_variance(estimate.variance)
         return estimate
@@ -185,6 +195,7 @@ class Contractive(FlowLayer):
             "probes": self.probes,
             "eval_terms": self.eval_terms,
             "eval_probes": self.eval_probes,
+            "eval_log_det": self.eval_log_det,
             "tolerance": self.tolerance,
             "max_iterations": self.max_iterations,
             "seed": self.seed,

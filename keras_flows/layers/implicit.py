@@ -20,8 +20,8 @@ class Implicit(Contractive):
 
     Args:
         net_x, net_z: networks as in `Residual`, with contexts as there.
-        log_det, terms, probes, eval_terms, eval_probes, tolerance, max_iterations, seed: as in
-            `Residual`.
+        log_det, terms, probes, eval_terms, eval_probes, eval_log_det, tolerance, max_iterations,
+            seed: as in `Residual`.
 
     Shapes: any to the same, `[x, context]` with a context. Raises ValueError as `Residual`. Paper:
     Implicit Normalizing Flows (2103.09527) section 4.
@@ -82,8 +82,8 @@ class Monotone(Contractive):
     u, in nats. Both directions iterate, as in `Implicit`; the inverse is the same with -g.
 
     Args:
-        net, log_det, terms, probes, eval_terms, eval_probes, tolerance, max_iterations, seed: as
-            in `Residual`.
+        net, log_det, terms, probes, eval_terms, eval_probes, eval_log_det, tolerance,
+            max_iterations, seed: as in `Residual`.
 
     Shapes: any to the same, `[x, context]` with a context. Paper: Monotone Flows (2210.08176)
     section 3.

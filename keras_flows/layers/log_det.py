@@ -45,8 +45,8 @@ def estimate(branch, x, noise, probes, terms, extra=0, stop=None, sign=1.0):
         noise: e, of independent entries of mean 0 and variance 1: `(batch * probes, ...)`.
         probes: how many e there are for each sample.
         terms: terms that are always computed, with c_k = 1.
-        extra: further ones, an integer tensor; geometric with probability `stop` from 1 on, so
-            that c_k = 1 / P(as many), and the estimate is unbiased.
+        extra: further ones, an integer tensor, or one for each probe; geometric with probability
+            `stop` from 1 on, so that c_k = 1 / P(as many), and the estimate is unbiased.
         stop: that probability, or None: the series ends after `terms`.
 
     Vector-Jacobian products one after the other, of which nothing is kept.
@@ -55,6 +55,9 @@ def estimate(branch, x, noise, probes, terms, extra=0, stop=None, sign=1.0):
     rows = ops.repeat(x, probes, axis=0) if probes > 1 else x
     _, back = pullback(lambda v: branch.constant(v, probes), rows)
     last = ops.cast(terms + extra, "int32")
+    longest = ops.max(last)
+    rows_last = ops.tile(last, ops.shape(x)[:1]) if len(last.shape) else last
+    one_for_each = (-1, *[1] * len(axes)) if len(last.shape) else ()
 
     def weight(k):
         beyond = ops.cast(ops.maximum(k - terms - 1, 0), x.dtype)
@@ -63,14 +66,15 @@ def estimate(branch, x, noise, probes, terms, extra=0, stop=None, sign=1.0):
     def body(k, factor, power, total, cotangent):
         power = back(power)
         trace = ops.sum(power * noise, axis=axes)
-        total = total + factor * weight(k) / ops.cast(k, x.dtype) * trace
+        there = ops.cast(k <= rows_last, x.dtype)
+        total = total + there * factor * weight(k) / ops.cast(k, x.dtype) * trace
         factor = -sign * factor
-        more = ops.cast(k < last, x.dtype) * factor * weight(k + 1)
-        return k + 1, factor, power, total, cotangent + more * power
+        more = ops.cast(k < rows_last, x.dtype) * factor * weight(k + 1)
+        return k + 1, factor, power, total, cotangent + ops.reshape(more, one_for_each) * power
 
     zeros = ops.zeros_like(ops.sum(noise, axis=axes))
     first = (ops.ones((), "int32"), sign * ops.ones((), x.dtype), noise, zeros, sign * noise)
-    _, _, _, total, cotangent = repeat_while(lambda k, *_: k <= last, body, first)
+    _, _, _, total, cotangent = repeat_while(lambda k, *_: k <= longest, body, first)
     total = ops.reshape(total, (-1, probes))
     variance = ops.zeros_like(total[:, 0])
     if probes > 1:
@@ -102,9 +106,9 @@ def rademacher(x, probes, seed):
     return ops.where(keras.random.uniform(shape, seed=seed) < 0.5, ops.ones((), x.dtype), -1.0)
 
 
-def geometric(stop, seed):
-    """A whole number from 1 on: n with probability stop (1 - stop)^(n - 1)."""
-    uniform = ops.cast(keras.random.uniform((), seed=seed), stop.dtype)
+def geometric(stop, seed, shape=()):
+    """Whole numbers from 1 on: n with probability stop (1 - stop)^(n - 1)."""
+    uniform = ops.cast(keras.random.uniform(shape, seed=seed), stop.dtype)
     return 1 + ops.cast(ops.log1p(-uniform) / ops.log1p(-stop), "int32")
 
 

@@ -33,6 +33,9 @@ class Residual(Contractive):
             training. Terms of None: 2 of a roulette, 10 of a series.
         eval_terms, eval_probes: the same outside of training. With 2 probes or more
             `flow.log_prob_error` knows the standard error.
+        eval_log_det: as log_det, outside of training; None if it is the same. "series" in
+            training and "roulette" outside of it trains at the cost of few terms, and reports
+            densities that are unbiased.
         tolerance, max_iterations: of the inverse; see `core.fixed_point`.
         seed: integer that fixes the random vectors.
 

@@ -6,6 +6,7 @@ from keras_flows.models.iaf import IAF
 from keras_flows.models.iaf_vae import VAE
 from keras_flows.models.idf import IDF
 from keras_flows.models.implicit import ImplicitFlow
+from keras_flows.models.iresnet import IResNet
 from keras_flows.models.jet import Jet
 from keras_flows.models.maf import MAF
 from keras_flows.models.nice import NICE
@@ -23,6 +24,7 @@ __all__ = [
     "NSF",
     "VAE",
     "Glow",
+    "IResNet",
     "ImplicitFlow",
     "Jet",
     "RealNVP",

@@ -19,6 +19,7 @@ def free_form_flow(
     dims,
     *,
     levels,
+    squeezes,
     steps,
     hidden,
     dense_steps,
@@ -41,7 +42,7 @@ def free_form_flow(
         builder, dims, context_dims, classes, steps, standardize, pictures=True
     )
     if pictures:
-        check_sides(builder, dims, levels, squeezes=levels - 1)
+        check_sides(builder, dims, levels, squeezes=levels - 1 + squeezes)
     if dense_steps < 0 or (pictures and context_dims):
         raise ValueError(
             f"{builder} needs dense_steps of 0 or more, and takes context_dims for vectors only. "
@@ -59,7 +60,8 @@ def free_form_flow(
         h = Actnorm()(Logit(alpha)(Dequantize(256, seed=seed)(h)))
         kernels = (3, *[1] * (len(hidden) - 1), 3)
         for level in range(levels):
-            h = Squeeze()(h) if level else h
+            for _ in range(1 if level else squeezes):
+                h = Squeeze()(h)
             for _ in range(steps):
                 h = block(h, LipschitzConvNet, kernels=kernels)
         h = Reshape((math.prod(dims),))(h)

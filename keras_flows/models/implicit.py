@@ -10,6 +10,7 @@ def ImplicitFlow(
     dims,
     *,
     levels=3,
+    squeezes=0,
     steps=2,
     dense_steps=0,
     kind="implicit",
@@ -17,6 +18,7 @@ def ImplicitFlow(
     terms=None,
     eval_terms=20,
     eval_probes=4,
+    eval_log_det=None,
     hidden=64,
     lipschitz=0.9,
     activation="lipswish",
@@ -36,9 +38,9 @@ def ImplicitFlow(
 
     Args:
         kind: "implicit" for `Implicit` layers, "monotone" for `Monotone` layers of one network.
-        dims, levels, steps, dense_steps, log_det, terms, eval_terms, eval_probes, hidden,
-            lipschitz, activation, concatenate, alpha, standardize, support, context_dims, classes,
-            seed: as in `ResidualFlow`.
+        dims, levels, squeezes, steps, dense_steps, log_det, terms, eval_terms, eval_probes,
+            eval_log_det, hidden, lipschitz, activation, concatenate, alpha, standardize, support,
+            context_dims, classes, seed: as in `ResidualFlow`.
 
     Shapes: `(batch, dims)` to the same, `(batch, height, width, channels)` to `(batch, dims)`.
     Log-likelihoods in nats; NaN, with a warning, where an iteration has not converged. Raises
@@ -49,7 +51,12 @@ def ImplicitFlow(
     if kind not in KINDS:
         raise ValueError(f"kind is one of {KINDS}. Received: kind={kind!r}.")
     net = {"lipschitz": lipschitz, "activation": activation, "concatenate": concatenate}
-    layer = {"terms": terms, "eval_terms": eval_terms, "eval_probes": eval_probes}
+    layer = {
+        "terms": terms,
+        "eval_terms": eval_terms,
+        "eval_probes": eval_probes,
+        "eval_log_det": eval_log_det,
+    }
 
     def make(network, seed):
         if kind == "monotone":
@@ -61,6 +68,7 @@ def ImplicitFlow(
         make,
         dims,
         levels=levels,
+        squeezes=squeezes,
         steps=steps,
         hidden=hidden,
         dense_steps=dense_steps,

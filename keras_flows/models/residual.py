@@ -8,12 +8,14 @@ def ResidualFlow(
     dims,
     *,
     levels=3,
+    squeezes=0,
     steps=4,
     dense_steps=0,
     log_det="auto",
     terms=None,
     eval_terms=20,
     eval_probes=4,
+    eval_log_det=None,
     hidden=64,
     lipschitz=0.9,
     activation="lipswish",
@@ -34,12 +36,13 @@ def ResidualFlow(
 
     Args:
         dims: dimensions of a vector; or (height, width, channels) of uint8 pictures, with sides
-            divisible by 2**(levels - 1).
+            divisible by 2**(levels - 1 + squeezes).
         levels: resolutions of pictures.
+        squeezes: for pictures, squeezes before the first level.
         steps: residual layers, for pictures of each level.
         dense_steps: for pictures, residual layers with dense networks of all numbers together,
             after the last level.
-        log_det, terms, eval_terms, eval_probes: see `Residual`.
+        log_det, terms, eval_terms, eval_probes, eval_log_det: see `Residual`.
         hidden: width of the two hidden layers of each network, or a tuple of widths; for pictures
             channels of convolutions with kernels of 3, 1 and 3.
         lipschitz: bound on the Lipschitz constant of each network, between 0 and 1.
@@ -60,7 +63,12 @@ def ResidualFlow(
     >>> flow = ResidualFlow((28, 28, 1), hidden=64); flow.compile("adam"); flow.fit(digits)
     """
     net = {"lipschitz": lipschitz, "activation": activation, "concatenate": concatenate}
-    layer = {"terms": terms, "eval_terms": eval_terms, "eval_probes": eval_probes}
+    layer = {
+        "terms": terms,
+        "eval_terms": eval_terms,
+        "eval_probes": eval_probes,
+        "eval_log_det": eval_log_det,
+    }
 
     def make(network, seed):
         return Residual(network(**net), log_det, seed=seed, **layer)
@@ -70,6 +78,7 @@ def ResidualFlow(
         make,
         dims,
         levels=levels,
+        squeezes=squeezes,
         steps=steps,
         hidden=hidden,
         dense_steps=dense_steps,

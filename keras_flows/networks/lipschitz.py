@@ -201,6 +201,8 @@ class LipschitzConv2D(Normed):
     def _apply(self, x, kernel):
         if self.kernel_size == 1:
             return x @ kernel[0, 0]
+        if self.kernel_size % 2:
+            return convolved(x, contiguous(kernel), "same")
         before, after = norms.padding(self.kernel_size)
         x = ops.pad(x, [[0, 0], [before, after], [before, after], [0, 0]])
         return convolved(x, contiguous(kernel), "valid")

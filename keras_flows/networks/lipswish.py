@@ -23,7 +23,7 @@ class LipSwish(layers.Layer):
         self.beta = self.add_weight(name="beta", shape=(), initializer=_half)
 
     def call(self, x):
-        return x * ops.sigmoid(ops.softplus(ops.convert_to_tensor(self.beta)) * x) / 1.1
+        return lipswish(x, ops.softplus(ops.convert_to_tensor(self.beta)))
 
     def bound(self):
         """Its largest slope, 1.0998 / 1.1, rounded up."""
@@ -31,6 +31,29 @@ class LipSwish(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
+
+
+def lipswish(x, s):
+    """x sigmoid(s x) / 1.1 for a scalar s.
+
+    On TensorFlow the slope is computed once, and not in each product of a power series.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _with_slope(x, s)
+    return x * ops.sigmoid(s * x) / 1.1
+
+
+@ops.custom_gradient
+def _with_slope(x, s):
+    sigmoid = ops.sigmoid(s * x)
+    y = x * sigmoid * (1 / 1.1)
+    slope = sigmoid * (1 / 1.1) + s * y * (1 - sigmoid)
+
+    def gradient(*args, upstream=None):
+        upstream = args[0] if upstream is None else upstream
+        return upstream * slope, ops.sum(upstream * x * y * (1 - sigmoid))
+
+    return y, gradient
 
 
 def _half(shape, dtype=None):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_flows.core import lipschitz
 from keras_flows.plots.grids import check_size, grid, write_png
 from keras_flows.training.checkpoint import Checkpoint
 from keras_flows.training.rollback import RollbackOnCollapse
@@ -93,6 +94,14 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
 
     def on_train_end(self, logs=None):
         self._finalize_ema_values()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        lipschitz.refresh(self.model)
+
+    def on_test_begin(self, logs=None):
+        super().on_test_begin(logs)
+        lipschitz.refresh(self.model)  # `evaluate` did so for the weights before they were swapped
 
     def _finalize_ema_values(self):
         """Sets the averages to copies of the weights: Keras shares buffers, which JAX donates."""

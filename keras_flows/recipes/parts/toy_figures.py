@@ -11,7 +11,7 @@ def plot_pairs(path, results, titles):
 
     The first density is the data's; its largest value sets the colours of all.
     """
-    figure, axes = panels(-(-len(results) // 3), 6, width=3, height=3.24)
+    figure, axes = panels(-(-len(results) // 3), 6, width=3, height=3.4)
     top = next(iter(results.values()))[1].max()
     for axis in axes.flat[2 * len(results) :]:
         axis.remove()
