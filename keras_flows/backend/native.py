@@ -219,16 +219,30 @@ def compiled(function, *inputs):
 def float64():
     """A context in which the backend computes in float64 where dtypes say so.
 
-    Only JAX needs it. Functions that were compiled inside must be called inside.
+    On TensorFlow it does so anyway. On JAX and torch Keras takes float32 for the result of many
+    operations on float64, such as `ops.tanh` on JAX: here this rule is off. Functions that were
+    compiled inside must be called inside.
     """
-    if keras.backend.backend() != "jax":
+    if keras.backend.backend() == "tensorflow":
         yield
         return
+    from keras.src.backend.common import dtypes
+
+    rule = dtypes.BIT64_TO_BIT32_DTYPE
+    before = rule.get("float64")
+    rule["float64"] = "float64"
+    try:
+        with _jax_x64() if keras.backend.backend() == "jax" else contextlib.nullcontext():
+            yield
+    finally:
+        rule["float64"] = before
+
+
+def _jax_x64():
     import jax
 
     enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    with enable(True):
-        yield
+    return enable(True)
 
 
 def program(function, variables):

@@ -1,6 +1,5 @@
 """Densely connected convolutional networks, for integer discrete flows."""
 
-import keras
 from keras import layers, ops
 
 from keras_flows.core.flow_layer import register
@@ -112,14 +111,3 @@ class GroupNorm(layers.GroupNormalization):
         channels = input_shape[-1]
         self.groups = max(n for n in range(1, self.groups + 1) if channels % n == 0)
         super().build(input_shape)
-
-    def _apply_normalization(self, reshaped_inputs, input_shape):
-        """As in Keras, which on JAX and torch computes in float32 where inputs are float64."""
-        if keras.backend.standardize_dtype(reshaped_inputs.dtype) != "float64":
-            return super()._apply_normalization(reshaped_inputs, input_shape)
-        rank = len(reshaped_inputs.shape)  # of (batch, ..., groups, channels)
-        axes = [i for i in range(1, rank) if i != rank - 2]
-        mean, variance = ops.moments(reshaped_inputs, axes=axes, keepdims=True)
-        shape = self._create_broadcast_shape(input_shape)
-        scale = ops.rsqrt(variance + self.epsilon) * ops.reshape(self.gamma, shape)
-        return (reshaped_inputs - mean) * scale + ops.reshape(self.beta, shape)
