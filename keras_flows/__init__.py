@@ -1,6 +1,6 @@
 """Normalizing flows as Keras 3 layers and models."""
 
-from keras_flows import layers, models, networks, priors
+from keras_flows import codec, layers, models, networks, priors
 from keras_flows.core.inversion import invert
 from keras_flows.data import datasets, pictures, tables, toys
 from keras_flows.flow import Flow
@@ -18,6 +18,7 @@ __all__ = [
     "__version__",
     "adapt",
     "callbacks",
+    "codec",
     "datasets",
     "grids",
     "invert",

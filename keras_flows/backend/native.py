@@ -1,6 +1,7 @@
 """What needs a backend's own functions: derivatives, loops, compilation, facts on devices.
 
-`keras.ops` has no function for these: this is the only file that imports a backend.
+`keras.ops` has no function for these: this file and `programs.py` are the only ones that import a
+backend.
 """
 
 import keras
@@ -211,50 +212,6 @@ def compiled(function, *inputs):
         return function(*inputs)
     with keras.StatelessScope():
         return jit(function)(*inputs)
-
-
-def program(function, variables):
-    """A compiled function of tensors `(batch, ...)`, for any batch size, without gradients.
-
-    Args:
-        function: takes tensors and returns tensors; it must not assign to variables.
-        variables: those that it reads. Their present values are used in each call.
-    """
-    return _PROGRAMS[keras.backend.backend()](function, variables)
-
-
-def _jax_program(function, variables):
-    def with_values(values, *tensors):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values))):
-            return function(*tensors)
-
-    run = jit(with_values)
-    return lambda *tensors: run([v.value for v in variables], *tensors)
-
-
-def _tensorflow_program(function, variables):
-    import tensorflow as tf
-
-    run = tf.function(function, autograph=False)
-    signatures = {}
-
-    def call(*tensors):
-        key = tuple((t.dtype, tuple(t.shape[1:])) for t in tensors)
-        if key not in signatures:
-            specs = [tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors]
-            signatures[key] = run.get_concrete_function(*specs)
-        return signatures[key](*tensors)
-
-    return call
-
-
-def _torch_program(function, variables):
-    import torch
-
-    return torch.no_grad()(function)
-
-
-_PROGRAMS = {"jax": _jax_program, "tensorflow": _tensorflow_program, "torch": _torch_program}
 
 
 def device_kind_and_peak():

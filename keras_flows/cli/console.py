@@ -5,8 +5,11 @@ import sys
 
 import keras_flows
 from keras_flows.cli import (
+    compress,
+    decompress,
     evaluate,
     info,
+    inspect,
     interpolate,
     manipulate,
     reconstruct,
@@ -17,7 +20,10 @@ from keras_flows.cli import (
 from keras_flows.cli.options import Help
 
 # Each module has HELP, `options(parser)` and `run(args)`.
-COMMANDS = (train, info, sample, evaluate, score, reconstruct, interpolate, manipulate)
+COMMANDS = (
+    *(train, info, sample, evaluate, score, reconstruct, interpolate, manipulate),
+    *(compress, decompress, inspect),
+)
 DESCRIPTION = "Trains flows of pictures and of tables; samples and densities of a saved one."
 EXPECTED = (ValueError, OSError, ImportError, MemoryError)
 

@@ -18,7 +18,7 @@ def load(args, check=True):
     from keras_flows import Flow
     from keras_flows.flow.value_checks import broken_weights
 
-    _import(args.modules or ())
+    import_modules(args.modules or ())
     path = args.model
     _check_file(path)
     try:
@@ -55,7 +55,7 @@ def _check_file(path):
         )
 
 
-def _import(modules):
+def import_modules(modules):
     """Imports the modules by name. The current folder is searched, too."""
     if modules and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())

@@ -27,6 +27,10 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 def add_model(p):
     p.add_argument("model", type=Path, help="a saved flow, MODEL.keras")
+    add_import(p)
+
+
+def add_import(p):
     p.add_argument(
         "--import",
         dest="modules",

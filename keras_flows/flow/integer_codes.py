@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.backend import native
+from keras_flows.backend import programs
 from keras_flows.backend.access import access
 from keras_flows.core.flow_layer import Inverse
 from keras_flows.core.graph import calls
@@ -170,7 +170,7 @@ class _Network:
     @functools.cached_property
     def program(self):
         """The compiled function."""
-        return native.program(self.function, self.layer.variables)
+        return programs.program(self.function, self.layer.variables)
 
 
 def _arrays(tensors):
