@@ -102,7 +102,7 @@ def test_rounding_near_a_border_is_listed_and_obeyed():
     rounded = recorder.round(3, values)
     np.testing.assert_array_equal(rounded, [[0, 2, -3, 7], [4, 0, 0, 2]])
     assert recorder.failed == {11}
-    (number, rows, places, sides), = recorder.guards
+    ((number, rows, places, sides),) = recorder.guards
     assert rows.tolist() == [10, 10, 11] and places.tolist() == [1, 2, 0]
     assert sides.tolist() == [True, False, True] and set(number) == {3}
     replay = rounding.Replay({3: (rows, places, sides)}, first=10)

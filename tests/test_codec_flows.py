@@ -70,10 +70,12 @@ def test_bits_on_disk_are_those_of_the_probability(flow):
 def test_untrained_flows_of_colours(variant):
     flow = IDF((4, 4, 3), variant=variant, **SMALL)
     rng = np.random.default_rng(0)
-    flow.set_weights([
-        w + 0.1 * rng.normal(size=w.shape).astype(w.dtype) if w.dtype.kind == "f" else w
-        for w in flow.get_weights()
-    ])
+    flow.set_weights(
+        [
+            w + 0.1 * rng.normal(size=w.shape).astype(w.dtype) if w.dtype.kind == "f" else w
+            for w in flow.get_weights()
+        ]
+    )
     x = rng.integers(0, 256, (33, 4, 4, 3), "uint8")
     grey = rng.integers(0, 256, (5, 6), "uint8")
     for batch_size in (1, 32):

@@ -72,8 +72,7 @@ class Container:
         body, crc = data[:-4], data[-4:]
         if zlib.crc32(body).to_bytes(4, "big") != crc:
             raise Damaged(
-                "The file is damaged: its checksum does not fit. "
-                f"Received: {len(data):,} bytes."
+                f"The file is damaged: its checksum does not fit. Received: {len(data):,} bytes."
             )
         return cls._full(model_id, Reader(body[8:]))
 
