@@ -9,7 +9,7 @@ from keras import ops
 from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.flow.batch_size import default_batch_size
 from keras_flows.flow.prediction import predict
-from keras_flows.models.glow import Glow
+from keras_flows.models.latent_glow import latent_glow
 from keras_flows.models.pictures import check_sides
 from keras_flows.models.sizes import check_sizes
 from keras_flows.models.variational import VariationalModel
@@ -91,7 +91,7 @@ class FVAE(VariationalModel):
         }
         self.data_shape, self.levels = tuple(image_shape), levels_per_channel
         shape = latent_shape(image_shape, levels)
-        self.flow = _default_flow(shape, steps, hidden, seed) if flow is None else flow
+        self.flow = flow or latent_glow(shape, steps=steps, hidden=hidden, seed=seed, name="prior")
         if self.flow.data_shape != shape or self.flow.conditional or self.flow.discrete:
             raise ValueError(
                 f"The flow of an FVAE takes real numbers of shape {shape} and no context. Received:"
@@ -253,20 +253,6 @@ def _log_normal(u, std):
     """log N(std u; 0, std^2 I) in nats."""
     count = math.prod(u.shape[1:])
     return -0.5 * FlowLayer.sum(ops.square(u)) - count * (ops.log(std) + 0.5 * LOG_2PI)
-
-
-def _default_flow(shape, steps, hidden, seed):
-    halvings = min((side & -side).bit_length() - 1 for side in shape[:2])
-    return Glow(
-        shape,
-        levels=min(4, 1 + halvings),
-        steps=steps,
-        hidden=hidden,
-        noise=None,
-        squeeze_first=False,
-        seed=seed,
-        name="prior",
-    )
 
 
 def _check_options(norm, **stds):

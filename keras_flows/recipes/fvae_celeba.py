@@ -13,7 +13,8 @@ loss.png, fvae_celeba.keras, metrics.json, and reconstruction.png: test pictures
 reconstructions, which are pictures of your data.
 """
 
-from keras_flows.models import FVAE, Glow, TarFlow
+from keras_flows.models import FVAE, TarFlow
+from keras_flows.models.latent_glow import latent_glow
 from keras_flows.models.pictures import check_sides
 from keras_flows.networks.autoencoder import NORMS, latent_shape
 from keras_flows.recipes.parts.fvae_figures import draw, measure
@@ -67,17 +68,7 @@ def parser():
 
 
 def glow(shape, args):
-    """Glow without its first squeeze, of up to 4 scales."""
-    halvings = min((side & -side).bit_length() - 1 for side in shape[:2])
-    return Glow(
-        shape,
-        levels=min(4, 1 + halvings),
-        steps=args.depth,
-        hidden=args.hidden,
-        noise=None,
-        squeeze_first=False,
-        seed=args.seed,
-    )
+    return latent_glow(shape, steps=args.depth, hidden=args.hidden, seed=args.seed)
 
 
 def tarflow(shape, args):
