@@ -27,6 +27,7 @@ def run(faces, out, *more):
     return json.loads((out / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_run_leaves_its_files_and_is_resumed(faces, tmp_path):
     out = tmp_path / "run"
     first = run(faces, out, "--epochs", "1", "--bits", "5")
