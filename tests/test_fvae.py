@@ -33,7 +33,10 @@ def model(**options):
     return FVAE(SHAPE, **{**SMALL, **options})
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize(
+    "prior",
+    ["default", *(pytest.param(name, marks=pytest.mark.slow) for name in ("paper", "tarflow"))],
+)
 def test_training_raises_the_bound(prior):
     vae, x = model(flow=PRIORS[prior]()), pictures()
     vae.compile(keras.optimizers.Adam(4e-3 if prior == "paper" else 1e-2))

@@ -107,7 +107,7 @@ def test_integers_of_a_logistic_draw_have_the_masses_of_the_bins():
     np.testing.assert_allclose(far.mean(), 2**-10 * 2 / (1 + np.exp(40.5 / 128)), rtol=0.15)
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", ["moved", pytest.param("trained", marks=pytest.mark.slow)])
 @every_flow
 def test_reconstruction_is_exact_alone_and_in_batches(name, state):
     flow = STATES[state](name)
