@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_flows.data import datasets
 from keras_flows.recipes import idf_cifar10, idf_faces, idf_mnist
 from keras_flows.recipes.parts import lossless_sizes
 from keras_flows.recipes.parts.idf_options import build_idf
@@ -22,18 +23,22 @@ def metrics_of(recipe, out, *more):
     return json.loads((out / "metrics.json").read_text())
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """MNIST of 128 training and 64 test pictures."""
+    (x, y), (x_test, y_test) = datasets.mnist()
+    sets = (x[:128], y[:128]), (x_test[:64], y_test[:64])
+    monkeypatch.setattr(datasets, "mnist", lambda path=None, labels=True: sets)
+    return x_test[:64]
+
+
 @pytest.mark.slow
-def test_a_run_on_mnist_reports_exact_bits_beside_other_formats(tmp_path):
-    metrics = metrics_of(idf_mnist, tmp_path, "--holdout", 20, "--limit", 64)
+def test_a_run_on_mnist_reports_exact_bits_beside_other_formats(few, tmp_path):
+    metrics = metrics_of(idf_mnist, tmp_path, "--holdout", 20, "--learning-rate", 0.001)
     assert metrics["reconstruction_error"] == 0 and metrics["inversion_error"] is None
-    assert metrics["test"]["pictures"] == 10_000 and metrics["test"]["bits_per_dim"] < 3
-    assert metrics["epochs"][1]["loss"] < metrics["epochs"][0]["loss"]
+    assert metrics["test"]["pictures"] == 64 and 1 < metrics["test"]["bits_per_dim"] < 9
     sizes = metrics["lossless"]
-    assert sizes["pictures_each"] == 1000
-    # Measured before with other code: 2.80 and 2.08 a picture a file, 1.68, 1.54 and 1.38 as one.
-    assert sizes["each"]["png"] == pytest.approx(2.8, abs=0.1)
-    assert sizes["each"]["webp"] == pytest.approx(2.08, abs=0.05)
-    assert sizes["set"]["xz"] == pytest.approx(1.38, abs=0.02)
+    assert sizes["pictures_each"] == 64 and 1 < sizes["set"]["xz"] < sizes["each"]["png"] < 4
     flow = keras.saving.load_model(tmp_path / "idf_mnist.keras")
     assert flow.exact and (tmp_path / "grid.png").exists()
 
