@@ -13,12 +13,7 @@ from keras_flows.models.latent_glow import latent_glow
 from keras_flows.models.pictures import check_sides
 from keras_flows.models.sizes import check_sizes
 from keras_flows.models.variational import VariationalModel
-from keras_flows.networks.autoencoder import (
-    NORMS,
-    latent_shape,
-    picture_decoder,
-    picture_encoder,
-)
+from keras_flows.networks import autoencoder
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -90,7 +85,7 @@ class FVAE(VariationalModel):
             **{"levels_per_channel": levels_per_channel, "seed": seed},
         }
         self.data_shape, self.levels = tuple(image_shape), levels_per_channel
-        shape = latent_shape(image_shape, levels)
+        shape = autoencoder.latent_shape(image_shape, levels)
         self.flow = flow or latent_glow(shape, steps=steps, hidden=hidden, seed=seed, name="prior")
         if self.flow.data_shape != shape or self.flow.conditional or self.flow.discrete:
             raise ValueError(
@@ -98,8 +93,10 @@ class FVAE(VariationalModel):
                 f" flow '{self.flow.name}' of shape {self.flow.data_shape}, "
                 f"conditional={self.flow.conditional}, discrete={self.flow.discrete}."
             )
-        self.encoder = picture_encoder(image_shape, levels, blocks, norm)
-        self.decoder = picture_decoder(image_shape, levels, blocks, norm, output_activation)
+        self.encoder = autoencoder.picture_encoder(image_shape, levels, blocks, norm)
+        self.decoder = autoencoder.picture_decoder(
+            image_shape, levels, blocks, norm, output_activation
+        )
         self.log_stds = [
             self.add_weight(name=name, shape=(), initializer="zeros") if std is None else None
             for name, std in (("log_posterior_std", posterior_std), ("log_pixel_std", pixel_std))
@@ -257,8 +254,8 @@ def _log_normal(u, std):
 
 def _check_options(norm, **stds):
     wrong = {k: v for k, v in stds.items() if v is not None and not (0 < v < math.inf)}
-    if norm not in NORMS or wrong:
+    if norm not in autoencoder.NORMS or wrong:
         raise ValueError(
-            f"norm is one of {NORMS}, standard deviations are numbers above 0 or None. "
+            f"norm is one of {autoencoder.NORMS}, standard deviations are numbers above 0 or None. "
             f"Received: norm={norm!r}, {wrong}."
         )
