@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_flows import Flow, layers
 from keras_flows.backend import native
-from keras_flows.backend.native import compiled
+from keras_flows.backend.programs import compiled
 from keras_flows.testing.arrays import (
     array,
     arrays,

@@ -1,17 +1,10 @@
 """What needs a backend's own functions: derivatives, loops, compilation, facts on devices.
 
-`keras.ops` has no function for these: this file and `programs.py` are the only ones that import a
-backend.
+`keras.ops` has no function for these: this is the only file that imports a backend.
 """
 
 import keras
 from keras import ops
-
-
-def gradient(function, x):
-    """The gradient of the sum of `function(x)`, in the shape of x."""
-    x = ops.convert_to_tensor(x)
-    return vjp(lambda v: ops.sum(function(v)), [x], ops.ones((), x.dtype))[1][0]
 
 
 def vjp(function, inputs, cotangent):
@@ -105,17 +98,17 @@ def differentiable_vjp(function, x, cotangent):
     return _DIFFERENTIABLE[keras.backend.backend()](function, x, cotangent)
 
 
-def _jax_differentiable(function, x, cotangent):
+def _jax_twice(function, x, cotangent):
     output, (gradient,) = _jax(function, [x], cotangent)
     return output, gradient
 
 
-def _tensorflow_differentiable(function, x, cotangent):
+def _tensorflow_twice(function, x, cotangent):
     output, (gradient,) = _tensorflow(function, [x], cotangent)
     return output, gradient
 
 
-def _torch_differentiable(function, x, cotangent):
+def _torch_twice(function, x, cotangent):
     import torch
 
     keep = torch.is_grad_enabled()
@@ -190,28 +183,40 @@ def jit(function):
 
 
 _BACKENDS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
-_PULLBACKS = {
-    "jax": _jax_pullback,
-    "tensorflow": _tensorflow_pullback,
-    "torch": _torch_pullback,
-}
-_DIFFERENTIABLE = {
-    "jax": _jax_differentiable,
-    "tensorflow": _tensorflow_differentiable,
-    "torch": _torch_differentiable,
-}
+_PULLBACKS = {"jax": _jax_pullback, "tensorflow": _tensorflow_pullback, "torch": _torch_pullback}
+_DIFFERENTIABLE = {"jax": _jax_twice, "tensorflow": _tensorflow_twice, "torch": _torch_twice}
 
 
-def compiled(function, *inputs):
-    """`function(*inputs)`, on JAX as one program instead of one for each operation.
+def jax_x64():
+    """A context in which JAX computes in float64."""
+    import jax
 
-    Inputs are arrays or tensors. On JAX, assignments to variables in the function are lost.
-    """
-    inputs = [ops.convert_to_tensor(x) for x in inputs]
-    if keras.backend.backend() != "jax":
-        return function(*inputs)
-    with keras.StatelessScope():
-        return jit(function)(*inputs)
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    return enable(True)
+
+
+def tensorflow_program(function):
+    """The function as a graph for any batch size."""
+    import tensorflow as tf
+
+    run = tf.function(function, autograph=False)
+    signatures = {}
+
+    def call(*tensors):
+        key = tuple((t.dtype, tuple(t.shape[1:])) for t in tensors)
+        if key not in signatures:
+            specs = [tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors]
+            signatures[key] = run.get_concrete_function(*specs)
+        return signatures[key](*tensors)
+
+    return call
+
+
+def torch_program(function):
+    """The function without gradients."""
+    import torch
+
+    return torch.no_grad()(function)
 
 
 def device_kind_and_peak():

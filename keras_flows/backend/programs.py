@@ -1,10 +1,11 @@
-"""Compiled functions for batches of any size, and float64 on every backend."""
+"""Compiled functions, gradients of sums, and float64, on every backend."""
 
 import contextlib
 
 import keras
+from keras import ops
 
-from keras_flows.backend.native import jit
+from keras_flows.backend import native
 
 
 @contextlib.contextmanager
@@ -24,17 +25,10 @@ def float64():
     before = rule.get("float64")
     rule["float64"] = "float64"
     try:
-        with _jax_x64() if keras.backend.backend() == "jax" else contextlib.nullcontext():
+        with native.jax_x64() if keras.backend.backend() == "jax" else contextlib.nullcontext():
             yield
     finally:
         rule["float64"] = before
-
-
-def _jax_x64():
-    import jax
-
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    return enable(True)
 
 
 def program(function, variables):
@@ -44,7 +38,14 @@ def program(function, variables):
         function: takes tensors and returns tensors; it must not assign to variables.
         variables: those that it reads. Their present values are used in each call.
     """
-    return _PROGRAMS[keras.backend.backend()](function, variables)
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return _jax_program(function, variables)
+    return (
+        native.tensorflow_program(function)
+        if backend == "tensorflow"
+        else native.torch_program(function)
+    )
 
 
 def _jax_program(function, variables):
@@ -52,30 +53,23 @@ def _jax_program(function, variables):
         with keras.StatelessScope(state_mapping=list(zip(variables, values))):
             return function(*tensors)
 
-    run = jit(with_values)
+    run = native.jit(with_values)
     return lambda *tensors: run([v.value for v in variables], *tensors)
 
 
-def _tensorflow_program(function, variables):
-    import tensorflow as tf
+def compiled(function, *inputs):
+    """`function(*inputs)`, on JAX as one program instead of one for each operation.
 
-    run = tf.function(function, autograph=False)
-    signatures = {}
-
-    def call(*tensors):
-        key = tuple((t.dtype, tuple(t.shape[1:])) for t in tensors)
-        if key not in signatures:
-            specs = [tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors]
-            signatures[key] = run.get_concrete_function(*specs)
-        return signatures[key](*tensors)
-
-    return call
+    Inputs are arrays or tensors. On JAX, assignments to variables in the function are lost.
+    """
+    inputs = [ops.convert_to_tensor(x) for x in inputs]
+    if keras.backend.backend() != "jax":
+        return function(*inputs)
+    with keras.StatelessScope():
+        return native.jit(function)(*inputs)
 
 
-def _torch_program(function, variables):
-    import torch
-
-    return torch.no_grad()(function)
-
-
-_PROGRAMS = {"jax": _jax_program, "tensorflow": _tensorflow_program, "torch": _torch_program}
+def gradient(function, x):
+    """The gradient of the sum of `function(x)`, in the shape of x."""
+    x = ops.convert_to_tensor(x)
+    return native.vjp(lambda v: ops.sum(function(v)), [x], ops.ones((), x.dtype))[1][0]

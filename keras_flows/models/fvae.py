@@ -176,7 +176,7 @@ class FVAE(VariationalModel):
         return self.log_prob(pixels, samples, batch_size) / (-self.dims * math.log(2))
 
     def encode(self, pixels, *, batch_size=None):
-        """Latents of the flow, `(n, dims)`: those of E(x), without noise."""
+        """The flow's latents `(n, dims)` of E(x), without noise."""
         return self.flow.encode(self._means(pixels, batch_size), batch_size=batch_size)
 
     def decode(self, w, *, batch_size=None):
@@ -195,8 +195,7 @@ class FVAE(VariationalModel):
         """Pictures on the line between the flow's latents of a and b, `(n, steps, ...)`."""
         corners = np.stack([self.encode(np.asarray(v)) for v in (a, b)], axis=1)
         t = np.linspace(0, 1, steps, dtype="float32")
-        weights = np.stack([1 - t, t], axis=1)
-        return self._mixtures(corners, weights)
+        return self._mixtures(corners, np.stack([1 - t, t], axis=1))
 
     def interpolate_corners(self, corners, rows=8, columns=8):
         """Pictures between four pictures, `(rows, columns, ...)`, bilinear in the flow's latents.
@@ -236,8 +235,8 @@ class FVAE(VariationalModel):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        dtype, flow = serialize(self.dtype_policy), serialize(self.flow)
-        return {"name": self.name, "dtype": dtype, **self.options, "flow": flow}
+        parts = {"dtype": serialize(self.dtype_policy), "flow": serialize(self.flow)}
+        return {"name": self.name, **self.options, **parts}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

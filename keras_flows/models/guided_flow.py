@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_flows.backend.native import gradient
+from keras_flows.backend.programs import gradient
 from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.graph import operations
 from keras_flows.flow.flow import Flow

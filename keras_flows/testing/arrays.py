@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.backend.native import compiled
+from keras_flows.backend.programs import compiled
 from keras_flows.core.flow_layer import check_result
 
 

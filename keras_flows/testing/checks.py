@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_flows.backend import native
-from keras_flows.backend.native import compiled
+from keras_flows.backend.programs import compiled
 from keras_flows.core.inversion import invert
 from keras_flows.testing.arrays import (
     array,

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_flows.backend import native
-from keras_flows.backend.native import compiled
+from keras_flows.backend import programs
+from keras_flows.backend.programs import compiled
 from keras_flows.testing.arrays import array, flat, pack, split_conditions
 
 
 def gradient(function, x):
     """The gradient of the sum of a function's outputs, as an array."""
-    return array(compiled(lambda v: native.gradient(function, v), x))
+    return array(compiled(lambda v: programs.gradient(function, v), x))
 
 
 def jacobian_log_det(layer, inputs):
