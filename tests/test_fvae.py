@@ -49,6 +49,14 @@ def test_training_raises_the_bound(prior):
     assert vae.sample(3, 0.8, seed=0).shape == (3, *SHAPE)
 
 
+def test_the_flow_starts_from_latents_with_their_noise():
+    vae = model(flow=PRIORS["paper"]())
+    vae.adapt(pictures())
+    assert not vae.flow.needs_adapt
+    _, kl = vae.terms(pictures(), 1)
+    assert np.abs(kl).mean() < 10 * vae.dims
+
+
 def test_at_the_start_the_networks_rearrange_pixels():
     vae, x = model(), pictures(4)
     np.testing.assert_array_equal(vae.reconstruct(x), x)
