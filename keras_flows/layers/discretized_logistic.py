@@ -159,8 +159,8 @@ class DiscretizedLogistic(FlowLayer):
         mean, raw, *logits = ops.unstack(ops.reshape(params, shape), axis=-2)
         start = ops.convert_to_tensor(self.start)
         # A step of the optimizer moves a mean by a part of its scale: a narrow one stays in place.
-        means = start[0] + ops.exp(CENTER + BOUND * ops.tanh(start[1])) * mean
-        log_scales = CENTER + BOUND * ops.tanh(start[1] + raw / BOUND)
+        means = start[0] + ops.exp(_bounded(start[1])) * mean
+        log_scales = _bounded(start[1] + raw / BOUND)
         if not logits:
             return means, log_scales, ops.zeros_like(means)
         weights = ops.log_softmax(logits[0], axis=-1) + math.log1p(-BROAD)
@@ -203,6 +203,11 @@ class DiscretizedLogistic(FlowLayer):
 
 def _log_prior(u):
     return -FlowLayer.sum(ops.softplus(u) + ops.softplus(-u))
+
+
+def _bounded(raw):
+    """CENTER + BOUND tanh(raw); by a sigmoid, since `ops.tanh` of float64 is float32 on JAX."""
+    return CENTER - BOUND + 2 * BOUND * ops.sigmoid(2 * raw)
 
 
 def _start(means, log_scales):
