@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_flows import codec
 from keras_flows.data import datasets
+from keras_flows.models import IDF
 from keras_flows.recipes import idf_cifar10, idf_faces, idf_mnist
 from keras_flows.recipes.parts import lossless_sizes
 from keras_flows.recipes.parts.idf_options import build_idf
@@ -34,11 +36,15 @@ def few(monkeypatch):
 
 @pytest.mark.slow
 def test_a_run_on_mnist_reports_exact_bits_beside_other_formats(few, tmp_path):
-    metrics = metrics_of(idf_mnist, tmp_path, "--holdout", 20, "--learning-rate", 0.001)
+    metrics = metrics_of(
+        idf_mnist, tmp_path, *"--holdout 20 --learning-rate 0.001 --coded 20".split()
+    )
     assert metrics["reconstruction_error"] == 0 and metrics["inversion_error"] is None
     assert metrics["test"]["pictures"] == 64 and 1 < metrics["test"]["bits_per_dim"] < 9
     sizes = metrics["lossless"]
     assert sizes["pictures_each"] == 64 and 1 < sizes["set"]["xz"] < sizes["each"]["png"] < 4
+    coded = metrics["coded"]
+    assert coded["pictures"] == 20 and coded["exact"] <= coded["set"] < coded["each"]
     flow = keras.saving.load_model(tmp_path / "idf_mnist.keras")
     assert flow.exact and (tmp_path / "grid.png").exists()
 
@@ -48,9 +54,9 @@ def test_a_run_on_a_folder_of_pictures(tmp_path):
     for i, picture in enumerate(smooth_pictures(60, (9, 8, 3))):
         iio.imwrite(tmp_path / f"{i:02d}.png", picture)
     options = ["--data", tmp_path, "--cache", tmp_path / "cache", "--img-size", 8, "--level", 2]
-    metrics = metrics_of(idf_faces, tmp_path / "run", *options, "--holdout", 10)
+    metrics = metrics_of(idf_faces, tmp_path / "run", *options, *"--holdout 10 --coded 0".split())
     assert metrics["reconstruction_error"] == 0 and metrics["test"]["pictures"] == 10
-    assert {"png", "webp"} <= set(metrics["lossless"]["each"])
+    assert {"png", "webp"} <= set(metrics["lossless"]["each"]) and "coded" not in metrics
     with pytest.raises(ValueError, match="divisible by 8.*Received"):
         idf_faces.main([*map(str, options[:-1]), "3", "--img-size", "12", "--out", str(tmp_path)])
 
@@ -83,6 +89,17 @@ def test_sizes_of_files_and_of_the_set(tmp_path):
     assert sizes["set"]["png"] < sizes["each"]["png"]  # one header
     raw = len(lzma.compress(x.tobytes(), preset=9 | lzma.PRESET_EXTREME)) * 8 / x.size
     assert sizes["set"]["xz"] == pytest.approx(raw)
+
+
+def test_sizes_of_files_of_the_codec():
+    x = smooth_pictures(12, (8, 8, 1))
+    flow = IDF((8, 8, 1), levels=2, steps=1, hidden=4, blocks=1, seed=0)
+    sizes = lossless_sizes.coded_sizes(flow, x, most=5)
+    some = lossless_sizes.evenly(x, 5)
+    assert sizes["pictures"] == len(some) == 5
+    assert sizes["exact"] == pytest.approx(flow.bits_per_dim(some).mean())
+    assert sizes["set"] == 8 * len(codec.compress(flow, some)) / some.size
+    assert sizes["exact"] < sizes["set"] < sizes["each"]
 
 
 def test_the_mosaic_has_all_pictures():

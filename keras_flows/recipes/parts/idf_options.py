@@ -1,7 +1,7 @@
 """What the recipes for IDF share: its options and the model."""
 
 from keras_flows.models import IDF
-from keras_flows.training.arguments import positive
+from keras_flows.training.arguments import count, positive
 
 SETTINGS = (
     *("variant", "level", "depth", "parts", "norm", "split", "hidden", "blocks", "prior_hidden"),
@@ -11,7 +11,7 @@ NORMS = {"auto": "auto", "group": "group", "none": None}
 
 
 def add_idf_options(p, *, variant="plus", norm="auto", parts=1, prior_hidden=None, **defaults):
-    """Adds IDF's options, and --no-comparison. `defaults` are those of the other options."""
+    """Adds IDF's options, --coded and --no-comparison. `defaults` belong to the others."""
     add = p.add_argument
     add("--variant", choices=("paper", "plus"), default=variant, help="IDF, or IDF++")
     add("--level", type=positive, help="scales")
@@ -25,6 +25,8 @@ def add_idf_options(p, *, variant="plus", norm="auto", parts=1, prior_hidden=Non
     add("--prior-hidden", type=positive, default=prior_hidden, help=text)
     text = "logistics of each distribution; None: 1, and 5 for the last scale"
     add("--mixture", type=positive, help=text)
+    text = "test pictures that are compressed by the codec, as one file and a file each; 0: none"
+    add("--coded", type=count, default=1000, help=text)
     text = "do not measure the test pictures as PNG, WebP, JPEG XL and xz"
     add("--no-comparison", action="store_true", help=text)
     p.set_defaults(**defaults)

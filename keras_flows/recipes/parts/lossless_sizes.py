@@ -1,4 +1,4 @@
-"""Sizes of pictures in the usual lossless formats, in bits/dim.
+"""Sizes of pictures in a flow's .kfz files and in the usual lossless formats, in bits/dim.
 
 Two protocols, which differ by much for small pictures, whose files are mostly headers:
 
@@ -11,6 +11,8 @@ import lzma
 import math
 
 import numpy as np
+
+from keras_flows import codec
 
 FORMATS = {
     "png": {"format": "PNG", "optimize": True},
@@ -30,13 +32,38 @@ def lossless_sizes(pictures, formats=FORMATS, most=1000):
     Each file is read again and compared. Raises ValueError if a format changed a picture.
     """
     formats = [name for name in formats if name != "jxl" or can_write_jxl()]
-    some = pictures[np.unique(np.linspace(0, len(pictures) - 1, most).astype(int))]
+    some = evenly(pictures, most)
     each = {name: sum(_size(name, x) for x in some) / some.size * 8 for name in formats}
     tiles = mosaic(pictures)
     whole = {name: _size(name, tiles) / pictures.size * 8 for name in formats}
     whole["xz"] = len(lzma.compress(pictures.tobytes(), preset=9 | lzma.PRESET_EXTREME))
     whole["xz"] *= 8 / pictures.size
     return {"pictures_each": len(some), "each": each, "set": whole}
+
+
+def coded_sizes(flow, pictures, most=1000):
+    """Bits/dim of pictures that the codec compresses with a flow of integers.
+
+    `exact` are the bits/dim that the flow gives to these pictures; `set` is one file of all of
+    them, and `each` has a file for each. Raises ValueError if the one file does not decode to the
+    same pictures.
+    """
+    some = evenly(pictures, most)
+    whole = codec.compress(flow, some, verify=False)
+    if not np.array_equal(codec.decompress(whole, flow), some):
+        raise ValueError("The codec changed a picture, so it is not lossless here.")
+    each = sum(map(len, codec.compress_each(flow, some, verify=False)))
+    return {
+        "pictures": len(some),
+        "exact": float(np.mean(flow.bits_per_dim(some))),
+        "set": 8 * len(whole) / some.size,
+        "each": 8 * each / some.size,
+    }
+
+
+def evenly(pictures, most):
+    """At most `most` of the pictures, evenly spaced."""
+    return pictures[np.unique(np.linspace(0, len(pictures) - 1, most).astype(int))]
 
 
 def can_write_jxl():
@@ -77,11 +104,13 @@ def _size(name, picture):
 
 
 def compared(args):
-    """A function of (flow, test, batch_size) for `train_on_images`: the sizes as a metric."""
+    """A function of (flow, test, batch_size) for `train_on_images`: the sizes as metrics."""
 
     def metrics(flow, test, batch_size):
+        test = np.asarray(test)
+        result = {"coded": coded_sizes(flow, test, args.coded)} if args.coded and len(test) else {}
         if args.no_comparison or args.bits != 8 or len(test) < 2:
-            return {}
-        return {"lossless": lossless_sizes(np.asarray(test))}
+            return result
+        return {"lossless": lossless_sizes(test), **result}
 
     return metrics
