@@ -31,6 +31,7 @@ from keras_flows.layers.squeeze import Squeeze, UnSqueeze
 from keras_flows.layers.standardize import Standardize
 from keras_flows.layers.standardize_context import StandardizeContext
 from keras_flows.layers.transformer import TransformerAutoregressive
+from keras_flows.layers.variational_dequantize import VariationalDequantize
 
 __all__ = [
     "Actnorm",
@@ -76,5 +77,6 @@ __all__ = [
     "TransformerAutoregressive",
     "UnPatchify",
     "UnSqueeze",
+    "VariationalDequantize",
     "UniformNoise",
 ]

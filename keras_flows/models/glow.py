@@ -71,8 +71,10 @@ def Glow(
         hidden: channels of the coupling networks.
         levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
         noise: "uniform", dequantization of integers, which defines bits/dim;
-            "blog": floats in [0, 1] and noise of half a bin, which does not;
-            or None: real numbers, such as the latents of an autoencoder.
+            "variational", learned noise in the same bin, for a tighter bound, see
+            `VariationalDequantize`; "blog": floats in [0, 1] and noise of half
+            a bin, which does not; or None: real numbers, such as the latents
+            of an autoencoder.
         classes: number of classes of a class-conditional flow. The mean and
             scale of the last scale then depend on the class, `flow.fit([x, labels])`.
         conditional_prior: whether the mean and scale of the channels split off

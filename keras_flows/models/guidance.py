@@ -13,7 +13,7 @@ class Guided(keras.layers.Layer):
     """Guided decoding by an autoregressive layer, as a layer of [z, context, strength]."""
 
     def __init__(self, layer, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype=layer.variable_dtype, **kwargs)  # that of the flow
         self.layer = layer
         self.built = True
 

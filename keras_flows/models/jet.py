@@ -14,7 +14,7 @@ from keras_flows.layers import (
     Reshape,
     UnPatchify,
 )
-from keras_flows.models.pictures import flat, pixels
+from keras_flows.models.pictures import check_noise, flat, pixels
 from keras_flows.models.sizes import check_image_shape, check_sizes
 from keras_flows.networks import VisionTransformer
 
@@ -34,6 +34,7 @@ def Jet(
     heads=None,
     expansion=4,
     levels_per_channel=256,
+    noise="uniform",
     classes=None,
     seed=None,
     name="jet",
@@ -58,6 +59,7 @@ def Jet(
         hidden, blocks, heads, expansion: width, attention blocks, heads and
             expansion of each coupling's `VisionTransformer`.
         levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
+        noise: of dequantization: "uniform", or "variational", which is learned.
         classes: number of classes of a class-conditional flow,
             `flow.fit(x, labels)`: all networks then see the class.
         seed: integer that fixes permutations and noise.
@@ -73,7 +75,7 @@ def Jet(
     optional = {"heads": heads, "classes": classes}
     check_sizes("Jet", optional, steps=steps, every=every, hidden=hidden, blocks=blocks)
     _check_spatial(spatial)
-    x, h = pixels(image_shape, levels_per_channel, "uniform", seed)
+    x, h = pixels(image_shape, levels_per_channel, check_noise(noise), seed)
     cut = Patchify(patch)
     h = cut(Rescale(2.0, -1.0)(h))
     grid = tuple(side // p for side, p in zip(image_shape, cut.patch))

@@ -12,7 +12,7 @@ from keras_flows.layers import (
     Split,
     Squeeze,
 )
-from keras_flows.models.pictures import check_sides, flat, pixels
+from keras_flows.models.pictures import check_noise, check_sides, flat, pixels
 from keras_flows.models.sizes import check_sizes
 from keras_flows.networks import ResidualNet
 
@@ -26,6 +26,7 @@ def RealNVP(
     blocks=8,
     l2=5e-5,
     levels_per_channel=256,
+    noise="uniform",
     alpha=0.05,
     seed=None,
     name="realnvp",
@@ -46,6 +47,7 @@ def RealNVP(
         blocks: residual blocks of each network.
         l2: penalty on the gains of the networks' weight normalisation.
         levels_per_channel: values of a pixel: 256, or 32 for 5 bits.
+        noise: of dequantization: "uniform", or "variational", which is learned.
         alpha: see `Logit`.
         seed: integer that fixes the noise.
 
@@ -60,7 +62,7 @@ def RealNVP(
     check_sizes("RealNVP", hidden=hidden)
     if norm not in ("batch", None):
         raise ValueError(f"norm is 'batch' or None. Received: norm={norm!r}.")
-    x, h = pixels(image_shape, levels_per_channel, "uniform", seed)
+    x, h = pixels(image_shape, levels_per_channel, check_noise(noise), seed)
     h = Logit(alpha)(h)
     parts = []
 

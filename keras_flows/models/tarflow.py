@@ -50,7 +50,8 @@ def TarFlow(
         levels_per_channel: values of a pixel, for uniform noise.
         noise: "gaussian": the flow takes floats in [0, 1] and is trained with
             noise, which `sample` removes: the paper's choice for samples.
-            "uniform": it takes integers and dequantizes them, for bits/dim.
+            "uniform": it takes integers and dequantizes them, for bits/dim;
+            "variational": with learned noise, a tighter bound.
             None: real numbers, such as the latents of an autoencoder.
         noise_std: standard deviation of Gaussian noise, in pixels from -1 to 1
             as in the paper.
@@ -71,14 +72,18 @@ def TarFlow(
     >>> flow.compile("adamw"); flow.fit(pictures / 255, labels)
     >>> flow.sample(10, labels=np.arange(10), guidance=2.0)
     """
-    if noise not in ("gaussian", "uniform", None):
-        raise ValueError(f"noise is 'gaussian', 'uniform' or None. Received: noise={noise!r}.")
+    if noise not in ("gaussian", "uniform", "variational", None):
+        raise ValueError(
+            "noise is 'gaussian', 'uniform', 'variational' or None. "
+            f"Received: noise={noise!r}."
+        )
     check_image_shape("TarFlow", image_shape)
     optional = {"heads": heads, "classes": classes}
     check_sizes("TarFlow", optional, steps=steps, hidden=hidden, blocks=blocks)
-    if alpha is not None and noise != "uniform":
+    integers = noise in ("uniform", "variational")
+    if alpha is not None and not integers:
         raise ValueError(f"alpha is for noise='uniform'. Received: alpha={alpha}, noise={noise!r}.")
-    x, h = pixels(image_shape, levels_per_channel, noise if noise == "uniform" else None, seed)
+    x, h = pixels(image_shape, levels_per_channel, noise if integers else None, seed)
     if noise == "gaussian":
         h = GaussianNoise(noise_std / 2, seed=seed)(h)
     if noise is not None:

@@ -43,9 +43,10 @@ def add_glow_options(p, *, level, depth=None, hidden=512, variant="paper", **tra
     )
     add(
         "--dequantization",
-        choices=("uniform", "blog"),
+        choices=("uniform", "variational", "blog"),
         default="uniform",
-        help="noise of one bin; or the blog's, of half a bin, for which no bits/dim are defined",
+        help="noise of one bin, or learned noise in the bin, as in Flow++; or the blog's, of half "
+        "a bin, for which no bits/dim are defined",
     )
     p.set_defaults(training=training, **dict.fromkeys(TRAINING[variant]))
 
