@@ -5,6 +5,7 @@ from keras_flows.core.inversion import invert
 from keras_flows.data import datasets, pictures, tables, toys
 from keras_flows.flow import Flow
 from keras_flows.flow.adaptation import adapt
+from keras_flows.flow.progress import progress
 from keras_flows.flow.reports import NotConverged
 from keras_flows.models.guided_flow import GuidedFlow
 from keras_flows.plots import grids
@@ -27,6 +28,7 @@ __all__ = [
     "networks",
     "pictures",
     "priors",
+    "progress",
     "tables",
     "toys",
 ]

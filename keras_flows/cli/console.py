@@ -18,6 +18,7 @@ from keras_flows.cli import (
     train,
 )
 from keras_flows.cli.options import Help
+from keras_flows.flow.progress import progress
 
 # Each module has HELP, `options(parser)` and `run(args)`.
 COMMANDS = (
@@ -32,7 +33,8 @@ def main(argv=None):
     """Runs a command line. An error ends the process with one line."""
     args = parser().parse_args(argv)
     try:
-        args.run(args)
+        with progress("auto"):
+            args.run(args)
     except EXPECTED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         sys.exit(f"keras-flows: {reason}")

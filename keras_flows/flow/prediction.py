@@ -8,6 +8,7 @@ from keras_flows.backend.access import access
 from keras_flows.backend.devices import sharing
 from keras_flows.backend.state import keep_values, newest_state
 from keras_flows.flow.arrays import count_rows, is_array_data
+from keras_flows.flow.progress import verbose_for
 from keras_flows.flow.reports import refresh
 
 
@@ -16,7 +17,10 @@ def predict(model, x, batch_size=None, *, flow=None, **options):
 
     Under `keras.distribution` the rows of arrays need not be a multiple of the
     devices: copies of the last row are added, and their results removed.
+    Inside `progress` the prediction of many batches shows a bar.
     """
+    if not options.get("verbose", "auto") and is_array_data(x):
+        options["verbose"] = verbose_for(count_rows(x), batch_size)
     refresh(flow or model, model)
     with access(flow or model), newest_state(model):
         if model.predict_function is None:

@@ -1,5 +1,6 @@
 """`GuidedFlow`: sampling with guidance, and denoising by the model's own score."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -8,6 +9,7 @@ from keras_flows.core.flow_layer import FlowLayer, register
 from keras_flows.core.graph import operations
 from keras_flows.flow.flow import Flow
 from keras_flows.flow.prediction import predict
+from keras_flows.flow.progress import verbose_for
 from keras_flows.flow.sampling import temperature_per_dimension
 from keras_flows.layers.noise import GaussianNoise
 from keras_flows.models.guidance import in_place, make_guided_decoder, strength_factors
@@ -100,12 +102,13 @@ class GuidedFlow(Flow):
         self._check_noise()
         x = self.inputs_spec.prepare(np.asarray(x, self.variable_dtype), context)
         parts = x if self.conditional else [x]
-        return np.concatenate(
-            [
-                self._denoised(*(part[i : i + batch_size] for part in parts))
-                for i in range(0, len(parts[0]), batch_size)
-            ]
-        )
+        rows = len(parts[0])
+        bar = keras.utils.Progbar(rows, verbose=verbose_for(rows, batch_size))
+        batches = []
+        for i in range(0, rows, batch_size):
+            batches.append(self._denoised(*(part[i : i + batch_size] for part in parts)))
+            bar.update(min(i + batch_size, rows))
+        return np.concatenate(batches)
 
     def _denoised(self, x, *context):
         score = gradient(lambda v: self.log_prob(v, *context), x)

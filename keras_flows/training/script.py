@@ -5,6 +5,7 @@ import sys
 import traceback
 
 from keras_flows.files import locked
+from keras_flows.flow.progress import progress
 
 STATE = "checkpoint"  # the folder in --out that has the state of a run
 PACKAGES = ("keras_flows", "reproductions", "__main__")
@@ -57,7 +58,8 @@ class Script:
     def run(self, argv=None):
         """Like a call, but errors that the user can fix end the process with one line."""
         try:
-            self(argv)
+            with progress("auto"):
+                self(argv)
         except (ValueError, OSError, ImportError) as error:
             if isinstance(error, ValueError) and not _raised_here(error):
                 raise
