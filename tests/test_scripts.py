@@ -94,6 +94,20 @@ def test_pictures_and_metrics_without_a_model_are_not_a_run(tmp_path):
     assert script(lambda args: "done")([tmp_path]) == "done"
 
 
+def test_a_setting_has_defaults_that_options_replace(capsys):
+    options = glow_celeba.main.options
+    faces, small = ["--data", "faces"], glow_celeba.CPU
+    assert {name: getattr(options([*faces, "--setting", "cpu"]), name) for name in small} == small
+    args = options(["--hidden", "64", "--setting=cpu", *faces])
+    assert args.hidden == 64 and args.depth == small["depth"] and "--setting=cpu" in args.command
+    assert args.optimizer == "adamax"  # of the variant that the setting selects
+    plain = options(faces)
+    assert plain.setting is None and plain.variant == "blog" and plain.hidden == 512
+    with pytest.raises(SystemExit):
+        options([*faces, "--setting", "gpu"])
+    assert "invalid choice: 'gpu'" in capsys.readouterr().err
+
+
 def test_resume_and_overwrite_exclude_each_other(tmp_path, capsys):
     with pytest.raises(SystemExit):
         parsed(tmp_path, "--resume", "--overwrite")

@@ -1,6 +1,7 @@
 """Glow (1807.03039) on faces, or any pictures of your own.
 
-The configuration is the blog series', or the paper's with --variant paper.
+The configuration is the blog series', or the paper's with --variant paper. --setting cpu trains on
+32x32 pictures of 5 bits in some 40 minutes of a CPU core; faces show after the first epochs.
 
 --data is a folder or a zip of pictures; a folder may have subfolders. CelebA is at
 https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html ("Align&Cropped Images"): img_align_celeba.zip.
@@ -27,6 +28,22 @@ from keras_flows.training.image_run import image_parser, train_on_images
 from keras_flows.training.script import script
 
 NAME = "glow_celeba"
+CPU = {
+    "img_size": 32,
+    "bits": 5,
+    "variant": "paper",
+    "depth": 8,
+    "hidden": 128,
+    "batch_size": 32,
+    "learning_rate": 2e-3,
+    "warmup": 300,
+    "clip": 100.0,
+    "ema": 0.99,
+    "mixed_precision": True,
+    "steps_per_epoch": 500,
+    "epochs": 7,
+    "temperature": 0.7,
+}
 
 
 def parser():
@@ -59,7 +76,7 @@ def build(args):
     return build_glow(args, (args.img_size, args.img_size, 3))
 
 
-@script(NAME, parser, complete=complete_glow)
+@script(NAME, parser, complete=complete_glow, settings={"cpu": CPU})
 def main(args):
     settings = (*SETTINGS, "img_size", "data", "test")
     train_on_images(NAME, args, load(args), lambda: build(args), settings, flip=True)

@@ -1,5 +1,6 @@
 """A recipe as a command: its options, its folder, and errors in one line."""
 
+import argparse
 import shlex
 import sys
 import traceback
@@ -23,14 +24,15 @@ class Script:
         work: function of the parsed options that trains and measures.
         complete: function that fills in parsed options that depend on others.
         parts: folders in --out that have one run each.
+        settings: `{name: {option: default}}`, defaults that `--setting NAME` selects.
 
     >>> main = Script("nice_mnist", parser, work)
     >>> main(["--epochs", "3"])
     """
 
-    def __init__(self, name, parser, work, complete=None, parts=("",)):
+    def __init__(self, name, parser, work, complete=None, parts=("",), settings=None):
         self.name, self.parser, self.work = name, parser, work
-        self.complete, self.parts = complete, parts
+        self.complete, self.parts, self.settings = complete, parts, settings or {}
 
     def options(self, argv=None, launcher=None):
         """The parsed options; `command` among them is what was typed.
@@ -41,11 +43,22 @@ class Script:
         launcher = launcher or f"python -m reproductions.{self.name}"
         parser = self.parser()
         parser.prog = launcher
+        self._set_defaults(parser, argv)
         args = parser.parse_args(argv)
         args.command = " ".join([launcher, *map(shlex.quote, argv)])
         if self.complete:
             self.complete(args)
         return args
+
+    def _set_defaults(self, parser, argv):
+        """Adds --setting to the parser, and the defaults of the setting in `argv`."""
+        if not self.settings:
+            return
+        text = f"other defaults, which options replace: {self.settings}"
+        parser.add_argument("--setting", choices=tuple(self.settings), help=text)
+        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        first.add_argument("--setting")
+        parser.set_defaults(**self.settings.get(first.parse_known_args(argv)[0].setting, {}))
 
     def __call__(self, argv=None, launcher=None):
         args = self.options(argv, launcher)
@@ -84,13 +97,13 @@ class Script:
         )
 
 
-def script(name, parser, complete=None, parts=("",)):
+def script(name, parser, complete=None, parts=("",), settings=None):
     """Decorator that makes a `Script` of its `work` function.
 
     >>> @script("nice_mnist", parser)
     ... def main(args): ...
     """
-    return lambda work: Script(name, parser, work, complete, parts)
+    return lambda work: Script(name, parser, work, complete, parts, settings)
 
 
 def _raised_here(error):
