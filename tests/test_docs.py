@@ -1,84 +1,19 @@
-"""README and docs: every Python block runs as printed, every link leads somewhere."""
+"""README and docs: every link leads somewhere, and every public name has its place."""
 
-import pathlib
+import importlib
+import inspect
 import re
 
-import keras
-import numpy as np
 import pytest
 
 import keras_flows
+import keras_flows.testing
+from tests.doc_blocks import PAGES, ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PRINTED = re.compile(r"print\(.*  # (.*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-# Pages whose blocks need several devices.
-ELSEWHERE = {"devices.md"}
 
 
-def blocks(page):
-    return BLOCK.findall(page.read_text(encoding="utf-8"))
-
-
-def code_pages():
-    pages = [page for page in PAGES if blocks(page) and page.name not in ELSEWHERE]
-    return [
-        pytest.param(page, id=page.name, marks=[] if page.name == "README.md" else pytest.mark.slow)
-        for page in pages
-    ]
-
-
-@pytest.fixture
-def short(monkeypatch, tmp_path):
-    """An empty folder, MNIST of 256 pictures, and one epoch in place of many."""
-    monkeypatch.chdir(tmp_path)
-    mnist, fit = keras_flows.datasets.mnist, keras.Model.fit
-
-    def few(path=None, labels=True):
-        return tuple((x[:256], y if y is None else y[:256]) for x, y in mnist(path, labels))
-
-    def once(self, *args, **options):
-        return fit(self, *args, **{**options, "epochs": 1, "verbose": 0})
-
-    monkeypatch.setattr(keras_flows.datasets, "mnist", few)
-    monkeypatch.setattr(keras.Model, "fit", once)
-
-
-@pytest.mark.parametrize("page", code_pages())
-def test_the_code_blocks_of_a_page_run_one_after_another(page, short, capsys):
-    names = {"__name__": "__main__"}
-    for number, block in enumerate(blocks(page), 1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
-        assert not page.name.startswith("blog") or names.get("error", 0) < 1e-5  # of a decoder
-    printed = capsys.readouterr().out.splitlines()
-    for comment in PRINTED.findall("".join(blocks(page))):
-        pieces = ".*".join(re.escape(piece) for piece in comment.split("..."))
-        assert any(re.fullmatch(pieces, line) for line in printed), comment
-
-
-@pytest.mark.slow
-def test_the_variational_flow_of_the_page_finds_its_target():
-    block = next(b for b in blocks(ROOT / "docs" / "data.md") if "ReverseKL" in b)
-    names = {"__name__": "__main__"}
-    exec(block.replace("np.zeros((50, 1))", "np.zeros((2000, 1))"), names)
-    x = names["flow"].sample(4000, seed=0)
-    assert abs(x[:, 0].std() - 1) < 0.15
-    np.testing.assert_allclose(x[:, 1].mean(), 1, atol=0.25)
-    assert np.std(x[:, 1] - x[:, 0] ** 2) < 0.65
-
-
-def test_the_chinese_pages_have_the_same_code():
-    chinese = sorted((ROOT / "docs").glob("*.zh-CN.md"))
-    bare = lambda page: [re.sub(r" *#.*", "", block) for block in blocks(page)]  # noqa: E731
-    assert chinese
-    for page in chinese:
-        english = page.with_name(page.name.replace(".zh-CN", ""))
-        assert bare(page) == bare(english) != []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_to_files_lead_somewhere(page):
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     for link in links:
@@ -104,3 +39,34 @@ def test_every_script_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     scripts = [path.stem for path in (ROOT / "reproductions").glob("[a-z]*.py")]
     assert scripts and [name for name in scripts if f"`{name}`" not in text] == []
+
+
+def public_names():
+    """`(name, object)` of what `keras_flows` and its public modules have in `__all__`."""
+    modules = {"keras_flows": keras_flows, "keras_flows.testing": keras_flows.testing}
+    modules |= {
+        f"keras_flows.{name}": getattr(keras_flows, name)
+        for name in keras_flows.__all__
+        if inspect.ismodule(getattr(keras_flows, name))
+    }
+    for path, module in modules.items():
+        for name in getattr(module, "__all__", []):
+            if not inspect.ismodule(getattr(module, name)) and name != "__version__":
+                yield f"{path}.{name}", getattr(module, name)
+
+
+def test_every_public_name_is_in_the_reference():
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    names = [line.removeprefix("::: ") for line in lines if line.startswith("::: ")]
+    shown = [resolve(name) for name in names]
+    assert len(names) == len(set(names))
+    expected = list(public_names())
+    assert len(expected) > 100
+    assert [name for name, x in expected if not any(x is y for y in shown)] == []
+
+
+def resolve(name):
+    """The object of a full name; fails if there is none."""
+    module, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(module), last)

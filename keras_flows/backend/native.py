@@ -121,7 +121,7 @@ def _torch_twice(function, x, cotangent):
 
 
 def repeat_while(condition, body, carry):
-    """carry = body(*carry) while condition(*carry): a tuple of tensors that keep their shapes."""
+    """`carry = body(*carry)` while `condition(*carry)`: tensors that keep their shapes."""
     if keras.backend.backend() != "tensorflow":
         return ops.while_loop(condition, body, carry)
     import tensorflow as tf

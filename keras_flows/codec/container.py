@@ -1,4 +1,4 @@
-"""The file: header, description, chunks and checksum. docs/codec.md has the format."""
+"""The file: header, description, chunks and checksum. docs/codec_format.md has the format."""
 
 import dataclasses
 import json
