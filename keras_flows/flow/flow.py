@@ -22,12 +22,13 @@ from keras_flows.flow.prediction import predict
 from keras_flows.flow.quantiles import Quantiles
 from keras_flows.flow.reports import refresh
 from keras_flows.flow.sampling import Sampling
+from keras_flows.presets import Preset
 
 FORMAT = 1  # of saved files; those without a number are read as well
 
 
 @register
-class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Model):
+class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, Preset, keras.Model):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
