@@ -90,6 +90,6 @@ def _model_in(path, name):
     if (path / "config.json").exists() and not files:
         return path
     raise ValueError(
-        "A preset's folder has a model.keras, as save_to_preset writes it, or one other .keras "
+        "A preset's folder has a model.keras, or one other .keras file. A saved flow is a .keras "
         f"file. Received: {name}, a folder of {len(files)} .keras files."
     )
