@@ -36,7 +36,7 @@ def make_page(flow, title, attributes=None):
     with gr.Blocks(title=title, analytics_enabled=False) as page:
         gr.Markdown(f"## {title}")
         with gr.Row():
-            with gr.Column(scale=1, min_width=260):
+            with gr.Column(scale=1, min_width=300):
                 controls = _controls(offer)
             with gr.Column(scale=3):
                 if offer.pictures:
@@ -61,7 +61,7 @@ def _controls(offer):
     if offer.guidance:
         sliders.append(slider(0, GUIDANCE, 1.0, step=0.25, label="guidance", elem_id="guidance"))
     if offer.scales > 1:
-        with gr.Accordion("Temperature of each scale, from fine to coarse", open=offer.scales < 5):
+        with gr.Accordion("Scales, from fine to coarse", open=offer.scales < 5):
             for i in range(offer.scales):
                 name = f"scale {i + 1}, times the temperature"
                 sliders.append(slider(0, SPREAD, 1.0, step=0.05, label=name, elem_id=f"scale{i}"))
@@ -82,7 +82,8 @@ def _flat(picture):
 
 
 def _image(label, name):
-    return gr.Image(label=label, format="png", interactive=False, elem_id=name)
+    buttons = ["download", "fullscreen"]  # without gradio's own "share"
+    return gr.Image(label=label, format="png", interactive=False, buttons=buttons, elem_id=name)
 
 
 def _connect(page, function, inputs, output):
