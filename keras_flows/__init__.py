@@ -9,6 +9,7 @@ from keras_flows.flow.progress import progress
 from keras_flows.flow.reports import NotConverged
 from keras_flows.models.guided_flow import GuidedFlow
 from keras_flows.plots import grids
+from keras_flows.presets import from_preset, list_presets
 from keras_flows.training import callbacks
 
 __version__ = "0.1.0"
@@ -21,9 +22,11 @@ __all__ = [
     "callbacks",
     "codec",
     "datasets",
+    "from_preset",
     "grids",
     "invert",
     "layers",
+    "list_presets",
     "models",
     "networks",
     "pictures",

@@ -7,11 +7,14 @@ import keras_flows
 from keras_flows.cli import (
     compress,
     decompress,
+    demo,
     evaluate,
     info,
     inspect,
     interpolate,
     manipulate,
+    preset,
+    presets,
     reconstruct,
     sample,
     score,
@@ -23,7 +26,7 @@ from keras_flows.flow.progress import progress
 # Each module has HELP, `options(parser)` and `run(args)`.
 COMMANDS = (
     *(train, info, sample, evaluate, score, reconstruct, interpolate, manipulate),
-    *(compress, decompress, inspect),
+    *(compress, decompress, inspect, presets, preset, demo),
 )
 DESCRIPTION = "Trains flows of pictures and of tables; samples and densities of a saved one."
 EXPECTED = (ValueError, OSError, ImportError, MemoryError)

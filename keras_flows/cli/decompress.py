@@ -14,7 +14,7 @@ HELP = "the pictures of a file that compress wrote"
 def options(p):
     p.add_argument("file", type=Path, help="file of compressed pictures, pictures.kfz")
     p.add_argument(
-        "--model", type=Path, help="the flow that compressed them; needless if it is in the file"
+        "--model", help="the flow that compressed them; needless for a preset or one in the file"
     )
     add_import(p)
     p.add_argument(

@@ -9,17 +9,17 @@ MNIST = 784  # vectors of this length are pictures of MNIST
 
 
 def load(args, check=True):
-    """Loads the flow of the option `model`. Raises ValueError if the file has no flow.
+    """Loads the flow of the option `model`, a path or a preset; `args.model` becomes its path.
 
-    `check` refuses a flow whose weights are not finite.
+    `check` refuses a flow whose weights are not finite. Raises ValueError if the file has no flow.
     """
     import keras
 
-    from keras_flows import Flow
+    from keras_flows import Flow, presets
     from keras_flows.flow.value_checks import broken_weights
 
     import_modules(args.modules or ())
-    path = args.model
+    path = args.model = presets.find(args.model)
     _check_file(path)
     try:
         flow = keras.models.load_model(path)
@@ -44,8 +44,8 @@ def load(args, check=True):
 
 def _check_file(path):
     """Raises an error that says what is wrong with the file; Keras calls any file missing."""
-    if not path.exists():
-        raise FileNotFoundError(f"There is no model at {path}.")
+    if path.is_dir():  # `presets.find` has looked into it
+        return
     if not path.is_file() or path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ValueError(f"A saved flow is a .keras file. Received: {path}.")
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):

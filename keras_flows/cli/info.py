@@ -63,6 +63,8 @@ def _noise(layer):
 
 def _file_facts(path):
     """Facts about the file: size, date, and the versions that wrote it."""
+    if path.is_dir():
+        return {"folder": f"{path}"}
     facts = {"file": f"{path}, {path.stat().st_size:,} bytes"}
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:

@@ -24,20 +24,17 @@ def options(p):
 
 
 def run(args):
-    from keras_flows.data import datasets, decoding, pictures
+    from keras_flows.data import datasets, decoding
     from keras_flows.plots.manipulation import attribute_direction
     from keras_flows.plots.manipulation import manipulate as move
 
     flow = drawing.load(args)
     rows, columns = args.grid
-    images, _ = samples.find_pictures(args, flow)
-    names, signs = pictures.attributes(args.attributes or args.data)
+    pixels, names, signs = samples.with_attributes(args, flow)
     if args.attribute not in names:
         raise ValueError(f"There is no such attribute. Received: {args.attribute}, not in {names}.")
-    known = [i for i, name in enumerate(images.names) if Path(name).stem in signs]
-    known = known[: args.limit or samples.PICTURES]
-    has = [signs[Path(images.names[i]).stem][names.index(args.attribute)] > 0 for i in known]
-    x = datasets.as_input(flow, images.pixels[known])
+    has = signs[:, names.index(args.attribute)] > 0
+    x = datasets.as_input(flow, pixels)
     size = args.batch_size or samples.BATCH
     direction = attribute_direction(flow, x, has, batch_size=size)
     start = x[:rows]

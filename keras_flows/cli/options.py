@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_flows.training.arguments import cells, image_shape, names, positive
 
+MODEL = "a saved flow, MODEL.keras, or the name of a preset; `keras-flows presets` lists them"
 DATA = (
     "pictures: npz or idx files of MNIST or npz of CIFAR-10, of which the test pictures are used; "
     "or a folder or zip of pictures, of which CelebA's test part is used if its partition file is "
@@ -26,7 +27,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def add_model(p):
-    p.add_argument("model", type=Path, help="a saved flow, MODEL.keras")
+    p.add_argument("model", help=MODEL)
     add_import(p)
 
 

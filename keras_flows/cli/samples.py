@@ -109,6 +109,25 @@ def find_pictures(args, flow):
     return images, test or list(range(len(images.names)))
 
 
+def with_attributes(args, flow):
+    """Pixels of the pictures of --data whose attributes are known, names, and signs of these.
+
+    At most --limit pictures; `signs` is an array `(pictures, attributes)`.
+    """
+    from keras_flows.data import pictures
+
+    images, _ = find_pictures(args, flow)
+    names, signs = pictures.attributes(args.attributes or args.data)
+    known = [i for i, name in enumerate(images.names) if Path(name).stem in signs]
+    known = known[: args.limit or PICTURES]
+    if not known:
+        raise ValueError(
+            "No picture of --data has attributes. "
+            f"Received: {len(images.names)} pictures, attributes of {len(signs)} names."
+        )
+    return images.pixels[known], names, np.array([signs[Path(images.names[i]).stem] for i in known])
+
+
 def check_finite(log_prob):
     """Raises ValueError if a density is NaN or infinite."""
     wrong = np.flatnonzero(~np.isfinite(log_prob))

@@ -2,6 +2,7 @@
 
 from keras_flows.codec.compression import compress, compress_each
 from keras_flows.codec.decompression import Archive, decompress
+from keras_flows.codec.precise import model_hash
 from keras_flows.codec.varints import Damaged
 
-__all__ = ["Archive", "Damaged", "compress", "compress_each", "decompress"]
+__all__ = ["Archive", "Damaged", "compress", "compress_each", "decompress", "model_hash"]

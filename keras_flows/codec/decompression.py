@@ -9,6 +9,7 @@ import warnings
 import keras
 import numpy as np
 
+from keras_flows import presets
 from keras_flows.codec import plain
 from keras_flows.codec.compression import tile_shape
 from keras_flows.codec.container import VERSION, Container
@@ -25,7 +26,8 @@ def decompress(data, flow=None, *, batch_size=None, progress=None):
 
     Args:
         data: bytes, or the path of a file.
-        flow: the flow that compressed them; None uses the one in the file.
+        flow: the flow that compressed them; None uses the one in the file, or the preset
+            of the package that compressed them.
         batch_size: tiles that the networks see at once; None chooses.
         progress: function that is called with the number of finished pictures.
 
@@ -65,8 +67,10 @@ class Archive:
         self.embedded = bool(self._container.embedded)
 
     def flow(self):
-        """The flow in the file, or a ValueError."""
+        """The flow in the file, else the package's preset that wrote it, else a ValueError."""
         if not self.embedded:
+            if self.preset:
+                return presets.from_preset(self.preset)
             raise ValueError(
                 "This file does not contain its model: give the flow that compressed it, in a "
                 f"terminal with --model MODEL.keras. Received: a file of {self._model_name()}."
@@ -76,6 +80,12 @@ class Archive:
             path.write_bytes(self._container.embedded)
             return keras.saving.load_model(path, compile=False)
 
+    @property
+    def preset(self):
+        """The name of the package's preset that wrote the file, or None."""
+        model = (self.description or {}).get("model", {})
+        return presets.with_hash(model.get("sha256") or self.model_id.hex())
+
     def facts(self):
         """What is in the file, a dict of texts."""
         container, description = self._container, self.description or {}
@@ -84,9 +94,11 @@ class Archive:
         tiles, plain_tiles = (sum(v) for v in zip(*((c.tiles, len(c.plain)) for c in chunks)))
         guards = sum(len(chunk.guards) for chunk in chunks)
         number = description.get("pictures", tiles)
+        place = "in this file" if self.embedded else "not in this file"
+        place = f"preset {self.preset}" if self.preset else place
         facts = {
             "format": f"KFZ {VERSION}, {'with' if description else 'without'} description",
-            "model": f"{self._model_name()}, {'in' if self.embedded else 'not in'} this file",
+            "model": f"{self._model_name()}, {place}",
             "pictures": f"{number:,}, {'with' if self.names else 'without'} names",
             "tiles": f"{tiles:,}, {plain_tiles:,} of them stored without the model",
             "chunks": f"{len(chunks):,}, {sum(len(c.lanes) for c in chunks):,} lanes",

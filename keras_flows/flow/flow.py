@@ -16,18 +16,22 @@ from keras_flows.core.scope import BACKPROP, scope
 from keras_flows.flow.density import Density
 from keras_flows.flow.encoding import Encoding
 from keras_flows.flow.exactness import prior_and_exactness
+from keras_flows.flow.exporting import Exporting
 from keras_flows.flow.fitting import Fitting
 from keras_flows.flow.inputs_spec import InputsSpec
 from keras_flows.flow.prediction import predict
 from keras_flows.flow.quantiles import Quantiles
 from keras_flows.flow.reports import refresh
 from keras_flows.flow.sampling import Sampling
+from keras_flows.presets import Preset
 
 FORMAT = 1  # of saved files; those without a number are read as well
 
 
 @register
-class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Model):
+class Flow(
+    KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, Exporting, Preset, keras.Model
+):
     """A normalizing flow: log p(x) = log prior(z) + log|det dz/dx|, z = encoder(x).
 
     Args:
@@ -177,8 +181,8 @@ class Flow(KeepsState, Fitting, Density, Encoding, Sampling, Quantiles, keras.Mo
     def export(self, filepath, format="tf_saved_model", *, input_signature=None, **kwargs):
         """As `keras.Model.export`: a model from data to latents and log-determinants.
 
-        The flow need not be called before. To serve densities or samples, export
-        `density_model()` or `decoder`.
+        The flow need not be called before. To serve densities or samples, use
+        `export_log_prob` or `export_decoder`.
         """
         if input_signature is None:
             specs = [keras.InputSpec(t.dtype, t.shape, name=t.name) for t in self.encoder.inputs]

@@ -28,7 +28,7 @@ def _inverse(lower):
 
     By matrix products, because threads of triangular solvers wait for each other on JAX.
     """
-    n = lower.shape[-1]
+    n = int(lower.shape[-1])  # a tensor where torch traces for an export
     if n > 64:
         half = n // 2
         first, last = _inverse(lower[..., :half, :half]), _inverse(lower[..., half:, half:])

@@ -22,12 +22,13 @@ from keras_flows.models.pictures import check_sides
 from keras_flows.models.sizes import check_sizes, is_size, widths
 from keras_flows.networks import LipschitzConvNet
 from keras_flows.networks.lipschitz_nets import ACTIVATIONS
+from keras_flows.presets import Preset
 
 PIXELS = 255.0
 
 
 @register
-class IResNet(KeepsState, PortableCompile, keras.Model):
+class IResNet(KeepsState, PortableCompile, Preset, keras.Model):
     """Invertible residual network: a classifier of pictures whose features give them back.
 
     Pixels 0..255 are scaled to [-0.5, 0.5], and `padding` channels of zeros are appended. Each
