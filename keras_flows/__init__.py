@@ -1,5 +1,10 @@
 """Normalizing flows as Keras 3 layers and models."""
 
+import os
+
+# Before TensorFlow is imported: it logs hundreds of lines on graphs in float64, as in the codec.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 from keras_flows import codec, layers, models, networks, priors
 from keras_flows.core.inversion import invert
 from keras_flows.data import datasets, pictures, tables, toys

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import keras
+import pytest
 
 import keras_flows
 
@@ -31,6 +32,15 @@ def test_importing_and_building_import_no_other_backend_and_few_packages():
     others = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
     for found in backends:
         assert keras.backend.backend() in found and not others & set(found) - {"jax"}
+
+
+@pytest.mark.parametrize("level,expected", [(None, "2"), ("0", "0")])
+def test_the_log_level_of_tensorflow_is_set_unless_it_is(level, expected):
+    env = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    env |= {"PYTHONPATH": str(ROOT)} | ({"TF_CPP_MIN_LOG_LEVEL": level} if level else {})
+    code = "import keras_flows, os; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert out.stdout.split()[-1] == expected
 
 
 def test_public_names():

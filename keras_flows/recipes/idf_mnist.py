@@ -5,8 +5,8 @@ choose the best epoch. Bits/dim are reported on the 10,000 test pictures: no noi
 are exact, and a coder reaches them. metrics.json has them beside the sizes of the same pictures as
 PNG, WebP, JPEG XL and xz. Pictures and the model go to --out.
 
-Grids have a temperature of 0.85. At 1 most pictures have an outlier: each mixture has a broad part of
-weight 2^-10, and there are 784 numbers.
+Grids have a temperature of 0.85. At 1 about every second digit has an outlier: each mixture has a
+broad part of weight 2^-10, and there are 784 numbers.
 """
 
 from keras_flows.recipes.parts.idf_options import SETTINGS, add_idf_options, build_idf
