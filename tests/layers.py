@@ -288,7 +288,6 @@ CASES = {
         ),
         IMAGE,
         draw=pixels,
-        bad=[[(2, 3, 4, 3)], [(2, 12)], [(2, None, 4, 3)]],
     ),
     "Quantize-256": case(lambda: layers.Quantize(), VECTOR, draw=bin_middles),
     "IntegerInput-256": case(lambda: layers.IntegerInput(), IMAGE, draw=pixels),
@@ -380,7 +379,7 @@ WEIGHTED = [
     if name.removeprefix("Inverse-").split("-")[0]
     in "Actnorm BatchNormFlow Chain CheckerboardCouple CondActnorm CoupleWrapper Coupling "
     "DiscretizedLogistic IntegerCoupling InvConv InvDense Implicit MaskedAutoregressive Monotone "
-    "Residual Scale TransformerAutoregressive".split()
+    "Residual Scale TransformerAutoregressive VariationalDequantize".split()
 ]
 WEIGHTLESS = ("Chain-weightless", "BatchNormFlow-plain", "DiscretizedLogistic-parameters")
 WEIGHTED = [n for n in WEIGHTED if n not in WEIGHTLESS]

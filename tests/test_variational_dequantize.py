@@ -115,3 +115,15 @@ def test_a_saved_flow_has_the_same_noise(tmp_path):
 def test_unknown_noise_is_refused(builder):
     with pytest.raises(ValueError, match="noise is .*'variational'.*Received: noise='normal'"):
         builder((8, 8, 3), noise="normal")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 1), (2, 12), (2, None, 4, 1)])
+def test_pictures_without_even_sides_are_refused(shape):
+    with pytest.raises(ValueError, match="even sides.*Received"):
+        learned_noise((4, 4, 1), LEVELS, 0, hidden=4)(keras.KerasTensor(shape, "uint8"))
+
+
+def test_a_built_layer_refuses_other_pictures():
+    layer = moved_layer()
+    with pytest.raises(ValueError, match="shape"):
+        layer(ops.ones((2, 4, 4, 1), "uint8"))
