@@ -280,6 +280,7 @@ def test_set_random_seed_fixes_the_weights(name):
 
 
 FIXED = ["Shuffle-random", "Reshape-flat", "Squeeze-2", "UnSqueeze-2", *WEIGHTED]
+FIXED.remove("VariationalDequantize-image")  # its inverse rounds numbers of any shape
 
 
 @pytest.mark.parametrize("name", map(slow_where_iterated, FIXED))
