@@ -54,6 +54,17 @@ def test_noise_depends_on_the_picture_and_stays_in_its_bin():
     np.testing.assert_allclose(middle, (value + 0.5) / LEVELS, rtol=1e-6)
 
 
+@pytest.mark.parametrize("levels", [4, 256])
+def test_noise_near_1_does_not_reach_the_next_integer(levels):
+    layer = learned_noise((2, 2, 1), levels, 0, hidden=4)
+    layer.build((None, 2, 2, 1))
+    bias = next(v for v in layer.steps[0].trainable_weights if "bias" in v.name)
+    bias.assign(np.full(bias.shape, 30.0))  # noise of which the sigmoid is 1
+    x = np.arange(levels, dtype="uint8")[:, None, None, None] * np.ones((1, 2, 2, 1), "uint8")
+    z = layer(ops.convert_to_tensor(x), training=True)
+    np.testing.assert_array_equal(array(layer.inverse()(z)), x)
+
+
 def simple_flow(noise):
     """A diagonal flow, which cannot model the square bins of uniform noise."""
     x = keras.Input((2, 2, 1), dtype="uint8")
